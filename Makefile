@@ -303,14 +303,14 @@ demo: packages
 	@$(MAKE) --no-print-directory -j2 B=$(B) everything
 	@$(B)/bin/fabric-demo --store $(STORE) --brokers $(BROKERS)
 
-## make check            all tests, on a private MariaDB where they need one; TEST_JOBS (3) programs at a time
+## make check            all tests, on a private MariaDB where they need one; TEST_JOBS (4) programs at a time
 ## make tests            builds them; fuzzers with VARIANT=fuzz: make fuzzers
 ## make check-unit, check-conformance, check-simulation, check-integration, check-faults
 ##                       one ring of them
 check:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
-	@TEST_JOBS=$${TEST_JOBS:-3} TEST_TABLE=$(if $(filter file,$(origin TESTS)),yes) $(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests
+	@TEST_JOBS=$${TEST_JOBS:-4} TEST_TABLE=$(if $(filter file,$(origin TESTS)),yes) $(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests
 TESTS ?= $(FAULTS) $(INTEGRATION) $(SIMULATION) $(CONFORMANCE) $(UNIT)
 run-tests:
 	@FABRIC_BUILD=$(B) sh tests/run $(TESTS)

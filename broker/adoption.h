@@ -52,6 +52,12 @@ typedef struct adoption {
     size_t clear_count;
     state_value_t **states; /* of entities that have changed theirs in these entries, each once */
     size_t state_count;
+    /* Entities that are to be kept alive, and those of which only the entries say that they are not
+     * any more; each once. The number is 0 where the entries speak of the entity: then its row is
+     * to be written, or deleted. */
+    store_kept_t *kept;
+    size_t kept_count;
+    uint8_t *kept_names; /* what the views point into */
 } adoption_t;
 
 /* Frees what it owns. */

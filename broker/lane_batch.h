@@ -42,8 +42,8 @@ typedef struct batch_clear {
 } batch_clear_t;
 
 /* Records stand in the entry in this order: messages by increasing id, moves by increasing
- * position, attempts, ends, clears. Messages and moves take effect in the order of their
- * positions. */
+ * position, attempts, ends, what keeps entities alive, clears. Messages and moves take effect in
+ * the order of their positions. */
 typedef struct lane_batch {
     uint64_t epoch;   /* under which the lane is held */
     uint64_t last_id; /* the highest id made so far */
@@ -55,6 +55,8 @@ typedef struct lane_batch {
     size_t attempt_count;
     const batch_end_t *ends;
     size_t end_count;
+    store_kept_t *const *kept; /* without their numbers */
+    size_t kept_count;
     const batch_clear_t *clears; /* by increasing id */
     size_t clear_count;
 } lane_batch_t;

@@ -73,11 +73,12 @@ static bool filter_takes(journal_filter_t *filter, journal_read_t read,
     if (!filter) {
         return true;
     }
+    bool kept = record->kind == RECORD_ALIVE;
     bool named = read == JOURNAL_READ_RECORD &&
-                 (record->kind == RECORD_MESSAGE || record->kind == RECORD_MOVE ||
+                 (kept || record->kind == RECORD_MESSAGE || record->kind == RECORD_MOVE ||
                   record->kind == RECORD_DEAD || record->kind == RECORD_CLEAR);
-    if (named && fits(filter->type, record->message.type) &&
-        fits(filter->id, record->message.entity)) {
+    if (named && fits(filter->type, kept ? record->kept.type : record->message.type) &&
+        fits(filter->id, kept ? record->kept.entity : record->message.entity)) {
         learn(filter, record->entity_hash);
         return true;
     }
@@ -245,6 +246,11 @@ static void set_fields(json_t *object, const journal_record_t *record, bool whol
         set_name(object, "name", record->name);
         set_incarnation(object, "broker", record->broker);
         break;
+    case RECORD_ALIVE:
+        set_name(object, "type", record->kept.type);
+        set_name(object, "entity", record->kept.entity);
+        set_number(object, "causes", record->kept.causes);
+        break;
     case RECORD_MESSAGE:
     case RECORD_MOVE:
         set_message(object, &record->message, whole);
@@ -296,7 +302,9 @@ static json_t *object_of(journal_read_t read, const journal_record_t *record, bo
         json_object_set_new(object, "damaged", json_true());
     }
     if (record->kind != RECORD_ADOPT) {
-        set_number(object, "id", record->id.value);
+        if (record->kind != RECORD_ALIVE) {
+            set_number(object, "id", record->id.value);
+        }
         set_hash(object, record->entity_hash);
     }
     if (read == JOURNAL_READ_RECORD) {

@@ -268,6 +268,8 @@ typedef struct store_slice {
     size_t key_count;
     const store_state_t *states; /* inserted, or replaced; each entity at most once */
     size_t state_count;
+    const store_kept_t *kept;   /* inserted, or replaced; those without a cause are deleted, and */
+    size_t kept_count;          /* ignored where they have no row; each entity at most once */
     const store_clear_t *clear; /* after all else; its rows_max counts as changes; NULL: none */
     store_cleared_t *cleared;   /* what came of it, after OK; not NULL where `clear` is not */
     uint64_t settled; /* the rows are complete as of this entry: what the last checkpoint reached */
@@ -334,6 +336,7 @@ typedef void store_visit_place_fn(void *context, const store_place_t *place);
 typedef void store_visit_key_fn(void *context, const store_key_t *key);
 typedef void store_visit_name_fn(void *context, const store_key_name_t *name);
 typedef void store_visit_state_fn(void *context, const store_state_t *state);
+typedef void store_visit_kept_fn(void *context, const store_kept_t *kept);
 
 /* An adapter: one constant table. Each function's errors, besides those named: STORE_UNAVAILABLE,
  * STORE_BUSY, and for changing calls STORE_UNKNOWN. `reason`, where there is one, may be NULL. */
@@ -522,6 +525,12 @@ typedef struct store_driver {
     fabric_error_t (*load_states)(store_t *store, uint32_t lane, const store_entity_name_t *names,
                                   size_t count, uint64_t bytes_max, store_visit_state_fn *visit,
                                   void *context, size_t *done);
+
+    /* ---- entities that are kept alive ---- */
+
+    /* Visits all of the lane, in any order. */
+    fabric_error_t (*list_kept)(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
+                                void *context);
 } store_driver_t;
 
 /* What all adapters share: the first member of every store_t. */

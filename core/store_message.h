@@ -45,4 +45,18 @@ typedef struct store_state {
     fabric_bytes_t state; /* by that schema; never empty */
 } store_state_t;
 
+/* What keeps an entity alive, so that it comes back without a message; bits. */
+typedef enum alive_cause {
+    ALIVE_BY_HANDLER = 1, /* a handler has asked for it */
+    ALIVE_BY_RESOURCE = 2 /* it has resources */
+} alive_cause_t;
+
+/* An entity that is to be kept alive, or is not to be any more. */
+typedef struct store_kept {
+    fabric_bytes_t type, entity;
+    shard_id_t shard;
+    uint64_t number; /* of a row: of the entry as of which it is true */
+    uint32_t causes; /* enum alive_cause; 0: it is not, and never so in a row */
+} store_kept_t;
+
 #endif

@@ -82,7 +82,7 @@ uint64_t fabric_context_request_id(const fabric_context_t *context)
     return context->delivery->request_id;
 }
 
-/* Text that names the message in all the world, before the caller's name for the effect. */
+/* The ids of the cluster and of the request name the message, and `name` its effect. */
 const char *fabric_context_effect_key(fabric_context_t *context, const char *name)
 {
     enum { PREFIX_BYTES = 2 * WORK_CLUSTER_ID_BYTES + 1 + 16 + 1 };

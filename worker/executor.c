@@ -14,7 +14,8 @@ executor_t *executor_new(const type_table_t *types, const executor_limits_t *lim
     executor_t *executor = (executor_t *)memory_allocate_zeroed(1, sizeof *executor);
     executor->types = types;
     executor->completions = completions_new(hooks->wake, hooks->wake_context);
-    entity_table_init(&executor->entities, types, limits->residents_max, limits->outside_max);
+    entity_table_init(&executor->entities, types, limits->residents_max, limits->outside_max,
+                      &executor->output);
     if (hooks->runner.name) {
         executor->entities.instance.runner = hooks->runner;
     }
@@ -74,6 +75,16 @@ static void end_order(executor_t *executor, work_t **order)
     work_destroy(order);
 }
 
+/* The ownership has a home again, which may not know all that was told to the one before. */
+static void tell_next_home(executor_t *executor, const work_t *order)
+{
+    ownership_t *ownership =
+        ownership_find(&executor->ownerships, order->shard.value, order->token);
+    if (ownership && ownership->state == OWNERSHIP_CURRENT) {
+        alive_tell_all(&executor->entities, ownership);
+    }
+}
+
 void executor_give(executor_t *executor, work_t **works)
 {
     while (*works) {
@@ -108,6 +119,7 @@ void executor_give(executor_t *executor, work_t **works)
             break;
         case WORK_KEPT:
             ownership_take_kept(&executor->ownerships, work);
+            tell_next_home(executor, work);
             work_destroy(&work);
             break;
         case WORK_DELIVERIES:
@@ -282,10 +294,33 @@ static void dispatch_state(executor_t *executor, ownership_t *ownership, const t
     }
 }
 
+/* As dispatch, for the wish that an entity has an instance. Never waits here: where there is no
+ * instance now, and none can be made, the home asks again. */
+static bool dispatch_wake(executor_t *executor, work_source_t source, const message_deliver_t *wake)
+{
+    token_t token = {wake->home_epoch, wake->owner_sequence};
+    ownership_t *ownership = ownership_find(&executor->ownerships, wake->shard, token);
+    const type_entry_t *type = type_table_find(executor->types, wake->type);
+    if (ownership && ownership->state == OWNERSHIP_RESUMING) {
+        return false;
+    }
+    bool held = ownership && work_source_equal(ownership->source, source) &&
+                ownership->state == OWNERSHIP_CURRENT && lease_holds(executor, ownership);
+    output_put_abandoned(&executor->output, source, executor->now_ms);
+    if (!held || !type || !executor_wake(executor, ownership, type, wake)) {
+        message_alive_t absent = work_not_woken(wake);
+        output_put_alive(&executor->output, source, &absent, executor->now_ms);
+    }
+    return true;
+}
+
 /* false: the delivery has to wait for results that may answer it. */
 static bool dispatch(executor_t *executor, work_source_t source, const message_deliver_t *delivery)
 {
     fabric_error_t error = FABRIC_OK;
+    if (delivery->flags & WORK_WAKE) {
+        return dispatch_wake(executor, source, delivery);
+    }
     token_t token = {delivery->home_epoch, delivery->owner_sequence};
     ownership_t *ownership = ownership_find(&executor->ownerships, delivery->shard, token);
     const type_entry_t *type = type_table_find(executor->types, delivery->type);
@@ -460,6 +495,7 @@ executor_stats_t executor_stats(const executor_t *executor)
         .handled = atomic_load_explicit(&handling->handled, memory_order_relaxed),
         .defects = atomic_load_explicit(&handling->defects, memory_order_relaxed),
         .slow = atomic_load_explicit(&handling->slow.count, memory_order_relaxed),
+        .evicted = atomic_load_explicit(&handling->evicted, memory_order_relaxed),
         .answered = atomic_load_explicit(&handling->answered, memory_order_relaxed),
         .entities = atomic_load_explicit(&entities->count, memory_order_relaxed),
         .bytes = atomic_load_explicit(&entities->bytes, memory_order_relaxed),

@@ -51,7 +51,8 @@ typedef struct executor_hooks {
     void *wake_context;
     executor_report_fn *report_defect; /* before the result is taken */
     executor_report_fn *report_slow; /* a handler takes, or took, longer than its type's slow_ms */
-    void *report_context;            /* of both */
+    executor_report_fn *report_evicted; /* one that keeps itself alive makes room for a message */
+    void *report_context;               /* of all three */
     /* Orders that are announced before they are given, so that the handler that runs hears of
      * them; NULL: it does not. */
     interrupts_t *interrupts;
@@ -89,6 +90,7 @@ typedef struct executor_stats {
     uint64_t handled;  /* handlers that ended */
     uint64_t defects;  /* of these, defects */
     uint64_t slow;     /* handlers that took longer than slow_ms of their type */
+    uint64_t evicted;  /* instances of entities that keep themselves alive, to make room */
     uint64_t answered; /* deliveries answered from results that were kept */
     uint64_t entities; /* entities in memory now */
     uint64_t bytes;    /* memory of these, without the allocator's own overhead */

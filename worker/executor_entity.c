@@ -10,11 +10,13 @@
 
 #include "core/memory.h"
 #include "core/state_machine.h"
+#include "core/store_message.h"
 #include "worker/executor_persisted.h"
 
 /* How often messages are looked at that wait under a lapsed lease. */
 #define LEASE_CHECK_MS 10u
-/* For how long a defect is remembered at least: deliveries that are under way must be told. */
+/* For how long a defect is remembered at least: deliveries that are under way must be told. The
+ * same of an entity that was kept alive: the next home must be told, if it has one by then. */
 #define DEFECT_MEMORY_MS 60000u
 
 static const state_description_t entity_states[] = {
@@ -98,13 +100,13 @@ entity_t *entity_make(entity_table_t *table, const type_entry_t *type, fabric_by
 /* The entity rests while it has state and nothing to do. */
 static void settle(entity_table_t *table, entity_t *entity)
 {
-    residents_set_resting(&table->residents, entity, entity_rests(entity));
+    residents_set_rest(&table->residents, entity, entity_rest(entity));
 }
 
 /* The entity has no state any more. */
 static void end_residence(entity_table_t *table, entity_t *entity)
 {
-    residents_set_resting(&table->residents, entity, false);
+    residents_set_rest(&table->residents, entity, REST_NONE);
     residents_remove(&table->residents);
 }
 
@@ -123,9 +125,10 @@ static void entity_free(entity_table_t *table, entity_t *entity)
 }
 
 void entity_table_init(entity_table_t *table, const type_table_t *types, uint32_t residents_max,
-                       uint32_t outside_max)
+                       uint32_t outside_max, executor_output_t *output)
 {
     table->types = types;
+    table->output = output;
     table->outside_max = outside_max;
     residents_init(&table->residents, residents_max);
     instance_init(&table->instance, table, residents_max);
@@ -135,10 +138,40 @@ void entity_table_init(entity_table_t *table, const type_table_t *types, uint32_
 
 /* ---- state ---- */
 
+/* Ends the state, and forgets a defect. */
+static void entity_stop(entity_table_t *table, entity_t *entity)
+{
+    if (entity->state == ENTITY_STOPPED) {
+        return;
+    }
+    bool started = entity->state == ENTITY_STARTED;
+    set_state(entity, ENTITY_STOPPED);
+    entity->terminating = false;
+    const type_entry_t *entry = entity_type(table, entity);
+    if (started) {
+        end_residence(table, entity);
+    }
+    if (started && entry->type->stop) {
+        entry->type->stop(entity_memory(entry, entity), entity_id(entity));
+    }
+    instance_finalize(entity);
+}
+
+const entity_t *entity_to_evict(entity_table_t *table)
+{
+    const entity_t *resting = residents_to_end(&table->residents);
+    return resting && resting->rest == REST_KEPT ? resting : NULL;
+}
+
+/* One that keeps itself alive goes on to do so: its home is told that it has no instance. */
 static void make_place(entity_table_t *table)
 {
     entity_t *resting = residents_to_end(&table->residents);
-    if (resting) {
+    if (resting && resting->rest == REST_KEPT) {
+        entity_stop(table, resting);
+        alive_tell_absent(table, resting);
+    } else if (resting) {
+        alive_tell(table, resting);
         entity_end(table, resting);
     }
 }
@@ -154,8 +187,10 @@ bool entity_start(entity_table_t *table, entity_t *entity)
     }
     table->instance.entity = entity;
     table->instance.text[0] = '\0';
+    table->building = true;
     bool built = type->persisted ? persisted_build(table, entity, type, memory)
                                  : !type->build || type->build(&table->instance, memory);
+    table->building = false;
     if (!built) {
         instance_finalize(entity);
         return false;
@@ -165,26 +200,6 @@ bool entity_start(entity_table_t *table, entity_t *entity)
     settle(table, entity);
     entity->mark = 0;
     return true;
-}
-
-/* Ends the state, and forgets a defect. */
-static void entity_stop(entity_table_t *table, entity_t *entity)
-{
-    if (entity->state == ENTITY_STOPPED) {
-        return;
-    }
-    bool started = entity->state == ENTITY_STARTED;
-    set_state(entity, ENTITY_STOPPED);
-    entity->kept = false;
-    entity->terminating = false;
-    const type_entry_t *entry = entity_type(table, entity);
-    if (started) {
-        end_residence(table, entity);
-    }
-    if (started && entry->type->stop) {
-        entry->type->stop(entity_memory(entry, entity), entity_id(entity));
-    }
-    instance_finalize(entity);
 }
 
 bool entity_is_over(const entity_t *entity, const ownership_t *ownership, uint64_t activation)
@@ -205,6 +220,8 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
         persisted_forget(entity);
         ownership_remove_entity(entity);
         ownership_add_entity(ownership, entity);
+        entity->kept = entity->known = false;
+        entity->told = 0;
     }
     if (entity_is_over(entity, ownership, activation)) {
         return false;
@@ -239,11 +256,29 @@ void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation)
     set_state(entity, ENTITY_FAILED);
     entity->mark = activation;
     entity->failed_epoch = (uint32_t)entity->ownership->key.token.home_epoch;
+    alive_tell_absent(table, entity);
 }
 
 void entity_keep(entity_table_t *table, entity_t *entity, bool keep)
 {
     entity->kept = keep;
+    settle(table, entity);
+    alive_decide(table, entity);
+}
+
+/* Its state is to end, and no instance is to come after it but by a message. */
+static void end_keeping(entity_table_t *table, entity_t *entity)
+{
+    entity->kept = false;
+    entity_stop(table, entity);
+    alive_decide(table, entity);
+}
+
+void entity_set_known(entity_table_t *table, entity_t *entity, uint32_t causes)
+{
+    entity->known = true;
+    entity->told = (uint8_t)causes;
+    entity->kept = causes & ALIVE_BY_HANDLER;
     settle(table, entity);
 }
 
@@ -252,7 +287,18 @@ void entity_terminate(entity_table_t *table, entity_t *entity)
     if (entity->state == ENTITY_PENDING) {
         entity->terminating = true;
     } else {
-        entity_stop(table, entity);
+        end_keeping(table, entity);
+    }
+}
+
+void entity_clear(entity_table_t *table, entity_t *entity)
+{
+    entity->known = false;
+    if (entity_is_resident(entity)) {
+        entity_terminate(table, entity);
+    } else {
+        entity->kept = false;
+        alive_decide(table, entity);
     }
 }
 
@@ -489,7 +535,7 @@ void entity_end_pending(entity_table_t *table, entity_t *entity, fabric_pending_
     entity->used_ms = now_ms;
     leave_pending(table, entity, pending);
     if (entity->terminating && entity->state == ENTITY_STARTED) {
-        entity_stop(table, entity);
+        end_keeping(table, entity);
     }
     make_ready(table, entity);
 }
@@ -506,22 +552,42 @@ void entity_abandon_pending(entity_table_t *table, entity_t *entity, fabric_pend
 static uint64_t keep_ms(const entity_table_t *table, const entity_t *entity)
 {
     uint64_t idle_ms = entity_type(table, entity)->idle_ms;
-    return entity->state == ENTITY_FAILED && idle_ms < DEFECT_MEMORY_MS ? DEFECT_MEMORY_MS
-                                                                        : idle_ms;
+    bool remember =
+        entity->state == ENTITY_FAILED || (entity->known && !entity_is_resident(entity));
+    return remember && idle_ms < DEFECT_MEMORY_MS ? DEFECT_MEMORY_MS : idle_ms;
+}
+
+/* When the entity is looked at next: the lists are in order only if each is looked at about once in
+ * its type's idle time. */
+static void look_again(entity_table_t *table, entity_t *entity, uint64_t check_ms, uint64_t now_ms)
+{
+    uint64_t latest_ms = now_ms + entity_type(table, entity)->idle_ms;
+    idle_remove(table, entity);
+    idle_add(table, entity, check_ms < latest_ms ? check_ms : latest_ms);
+}
+
+static void end_idle(entity_table_t *table, entity_t *entity, uint64_t now_ms)
+{
+    alive_tell(table, entity);
+    if (entity->known && entity_is_resident(entity)) {
+        entity_stop(table, entity);
+        look_again(table, entity, UINT64_MAX, now_ms);
+    } else {
+        entity_end(table, entity);
+    }
 }
 
 static void sweep_one(entity_table_t *table, entity_t *entity, uint64_t now_ms)
 {
     uint64_t idle_ms = keep_ms(table, entity);
-    if (entity->state == ENTITY_PENDING || entity->first || entity->queued || entity->kept ||
+    bool stays = entity->kept && entity_is_resident(entity);
+    if (entity->state == ENTITY_PENDING || entity->first || entity->queued || stays ||
         entity->resources) {
-        idle_remove(table, entity);
-        idle_add(table, entity, now_ms + idle_ms);
+        look_again(table, entity, UINT64_MAX, now_ms);
     } else if (now_ms - entity->used_ms < idle_ms) {
-        idle_remove(table, entity);
-        idle_add(table, entity, entity->used_ms + idle_ms);
+        look_again(table, entity, entity->used_ms + idle_ms, now_ms);
     } else {
-        entity_end(table, entity);
+        end_idle(table, entity, now_ms);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "core/hash.h"
 #include "core/limits.h"
 #include "worker/executor_instance_state.h"
+#include "worker/executor_output_state.h"
 #include "worker/executor_ownership_state.h"
 #include "worker/executor_residents_state.h"
 #include "worker/pending.h"
@@ -47,7 +48,7 @@ typedef struct entity {
     struct entity *queue_next; /* in one of the queues */
     /* Of the residents that rest; executor_residents.c writes these three. */
     struct entity *resting_previous, *resting_next;
-    bool resting;
+    uint8_t rest;            /* rest_t */
     finalizer_t *finalizers; /* of its state */
     resource_t *resources;   /* executor_instance.c writes these two */
     /* Of a persisted type: what its next instance begins with; NULL: it is not here.
@@ -66,8 +67,13 @@ typedef struct entity {
     uint8_t id_size;
     uint8_t state;    /* entity_state_t */
     bool queued;      /* in one of the queues */
-    bool kept;        /* it is not stopped while it rests */
+    bool kept;        /* it keeps itself alive: it is not stopped when it is idle */
     bool terminating; /* PENDING: its state ends with the handler */
+    /* What the home knows to keep it alive (enum alive_cause), as far as this worker knows.
+     * `known`: this worker has told it, or heard it, under the ownership. executor_alive.c writes
+     * `told`. */
+    uint8_t told;
+    bool known;
     uint8_t key[];
 } entity_t;
 
@@ -85,6 +91,8 @@ typedef struct entity_table {
     uint32_t outside_count, outside_max;
     residents_t residents;
     fabric_instance_t instance;
+    executor_output_t *output;       /* of its executor */
+    bool building;                   /* a build function runs */
     entity_t *idle[LIMIT_TYPES_MAX]; /* by type, roughly by check_ms */
     uint64_t sweep_ms;               /* no entity is to be looked at before */
     _Atomic uint64_t count, bytes;   /* of entities; any thread reads these */
@@ -113,7 +121,7 @@ static inline size_t entity_memory_offset(size_t id_size)
 
 /* At most `residents_max` entities have state, and `outside_max` wait for room. */
 void entity_table_init(entity_table_t *table, const type_table_t *types, uint32_t residents_max,
-                       uint32_t outside_max);
+                       uint32_t outside_max, executor_output_t *output);
 /* Stops all entities but those with a pending handler, and frees all. */
 void entity_table_free(entity_table_t *table);
 
@@ -137,9 +145,10 @@ static inline bool entity_is_resident(const entity_t *entity)
     return entity->state == ENTITY_STARTED || entity->state == ENTITY_PENDING;
 }
 /* Whether the entity could end to make room: it has state, and nothing to do. */
-static inline bool entity_rests(const entity_t *entity)
+static inline rest_t entity_rest(const entity_t *entity)
 {
-    return entity->state == ENTITY_STARTED && !entity->first && !entity->kept && !entity->resources;
+    bool rests = entity->state == ENTITY_STARTED && !entity->first && !entity->resources;
+    return !rests ? REST_NONE : entity->kept ? REST_KEPT : REST_IDLE;
 }
 /* Whether a message of the entity (NULL: one that is not in the table) can be handled now: it has
  * state, or there is room for it. */
@@ -147,6 +156,8 @@ static inline bool entity_has_place(const entity_table_t *table, const entity_t 
 {
     return (entity && entity_is_resident(entity)) || residents_have_place(&table->residents);
 }
+/* The entity that keeps itself alive and is evicted by the next entity_start; NULL: none is. */
+const entity_t *entity_to_evict(entity_table_t *table);
 /* Makes the state of an entity that has none and for which there is room, perhaps in the place of
  * the resident that has rested longest; false: the type's build function has failed, and
  * table->instance says why. */
@@ -179,11 +190,17 @@ void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation);
  */
 void entity_end_activation(entity_table_t *table, entity_t *entity, ownership_t *ownership,
                            uint64_t activation, uint64_t now_ms);
-/* Whether the entity is to stay while it rests; until its state ends. */
+/* Whether the entity keeps itself alive: it stays when it is idle, and comes back when its state
+ * has ended otherwise than by entity_terminate. */
 void entity_keep(entity_table_t *table, entity_t *entity, bool keep);
 /* The entity, which a handler of its has asked for that, ends its state: at once, or with its
  * pending handler. */
 void entity_terminate(entity_table_t *table, entity_t *entity);
+/* The home has cleared the entity, and forgotten what keeps it alive. Its state ends as with
+ * entity_terminate. */
+void entity_clear(entity_table_t *table, entity_t *entity);
+/* The home says what keeps the entity alive; no handler has said otherwise since. */
+void entity_set_known(entity_table_t *table, entity_t *entity, uint32_t causes);
 /* Ends the entity's state. Frees the entity unless messages wait for it. */
 void entity_end(entity_table_t *table, entity_t *entity);
 
@@ -238,5 +255,24 @@ bool entity_sweep(entity_table_t *table, uint64_t now_ms);
 /* When entity_retry_lapsed, entity_sweep or instance_sweep has something to do; UINT64_MAX: never.
  */
 uint64_t entity_next_deadline(const entity_table_t *table);
+
+/* ---- executor_alive.c: what the home is told of entities that are kept alive ---- */
+
+/* Tells the home what keeps the entity alive, if that has changed. */
+void alive_tell(entity_table_t *table, entity_t *entity);
+/* The same, whether or not it has: it may not have heard of it. */
+void alive_tell_again(entity_table_t *table, entity_t *entity);
+/* A handler has said what keeps the entity alive: it is told, unless the home knows that. */
+void alive_decide(entity_table_t *table, entity_t *entity);
+/* The entity's state has ended with a defect, or could not be made: if it is kept alive, the home
+ * is told that it has no instance. */
+void alive_tell_absent(entity_table_t *table, entity_t *entity);
+/* Answers the home, which has asked for the entity's instance, now that it is there: what the home
+ * knows still counts. */
+void alive_answer(entity_table_t *table, entity_t *entity, uint64_t activation);
+/* The home does not know yet that nothing keeps the entity alive any more. */
+bool alive_is_over(const entity_t *entity, const ownership_t *ownership);
+/* The ownership, which a new home has given to this worker again, is told of all over. */
+void alive_tell_all(entity_table_t *table, ownership_t *ownership);
 
 #endif

@@ -249,15 +249,39 @@ static void put_stateless(executor_t *executor, entity_t *entity, const ownershi
     entity_fail(&executor->entities, entity, delivery->activation);
 }
 
+static const char *build_fault(const executor_t *executor)
+{
+    const char *text = executor->entities.instance.text;
+    return text[0] ? text : "the entity's build function has failed";
+}
+
+void handling_report_not_woken(executor_t *executor, const entity_t *entity)
+{
+    report_defect(executor, entity, fabric_bytes_of("(kept alive)"), 0,
+                  fabric_bytes_of(build_fault(executor)));
+}
+
+static void report_evicted(executor_t *executor)
+{
+    executor_handling_t *handling = &executor->handling;
+    const entity_t *entity = entity_to_evict(&executor->entities);
+    if (entity) {
+        char name[MESSAGE_NAME_SIZE];
+        message_name(entity_type(&executor->entities, entity)->name, entity_id(entity),
+                     fabric_bytes_of("(kept alive)"), 0, name);
+        count(&handling->evicted);
+        report(executor, handling->hooks.report_evicted, &handling->evicted_reported, name,
+               "has no instance now, to make room for a message");
+    }
+}
+
 /* The instance could not be built: the home delivers the message again after a pause, and does not
  * count an attempt. */
 static void put_not_built(executor_t *executor, entity_t *entity, const ownership_t *ownership,
                           const message_deliver_t *delivery)
 {
-    static const char unsaid[] = "the entity's build function has failed";
-    const char *text = executor->entities.instance.text;
     message_result_t result = work_result(delivery, STATUS_NOT_TAKEN, FABRIC_ERROR_NOT_BUILT);
-    result.payload = fabric_bytes_of(text[0] ? text : unsaid);
+    result.payload = fabric_bytes_of(build_fault(executor));
     output_put_result(&executor->output, ownership->source, &result, false, executor->now_ms);
     report_defect(executor, entity, delivery->tag, delivery->request_id, result.payload);
     entity_fail(&executor->entities, entity, delivery->activation);
@@ -489,9 +513,13 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         return;
     }
     at_hand_begin(&executor->handling.at_hand, type, delivery->id, handler, delivery->request_id);
-    if (!entity_is_resident(entity) && !entity_start(&executor->entities, entity)) {
-        put_not_built(executor, entity, ownership, delivery);
-        return;
+    if (!entity_is_resident(entity)) {
+        report_evicted(executor);
+        if (!entity_start(&executor->entities, entity)) {
+            put_not_built(executor, entity, ownership, delivery);
+            return;
+        }
+        alive_tell(&executor->entities, entity);
     }
     if (durable) {
         entity_note_seen(entity, position);

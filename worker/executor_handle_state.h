@@ -17,11 +17,11 @@ typedef struct executor_handling {
     uint8_t *payload;      /* encoding buffer, LIMIT_PAYLOAD_BYTES_MAX */
     uint8_t *state_buffer; /* the same for persisted states; NULL: there were none yet */
     executor_hooks_t hooks;
-    log_limiter_t defects_reported, slow_reported;
+    log_limiter_t defects_reported, slow_reported, evicted_reported;
     executor_at_hand_t at_hand;
     uint64_t ran; /* the request whose handler returned in the last step; 0: none */
     executor_slow_t slow;
-    _Atomic uint64_t handled, defects, answered; /* any thread reads these */
+    _Atomic uint64_t handled, defects, answered, evicted; /* any thread reads these */
 } executor_handling_t;
 
 void handling_init(executor_handling_t *handling, const type_table_t *types,
@@ -60,6 +60,8 @@ FABRIC_MUST_USE bool handle_again(executor_t *executor, const entity_t *entity,
                                   ownership_t *ownership, const message_deliver_t *delivery);
 /* Takes the outcome of a completed handle to its entity, and frees the handle. */
 void handle_completion(executor_t *executor, fabric_pending_t **pending);
+/* Tells people that an instance which was wanted without a message could not be built. */
+void handling_report_not_woken(executor_t *executor, const entity_t *entity);
 /* Gives up a pending handler: its outcome will be dropped. */
 void handle_abandon(executor_t *executor, fabric_pending_t *pending);
 

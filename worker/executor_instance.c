@@ -92,7 +92,14 @@ void instance_finalize(entity_t *entity)
 /* An entity with resources does not rest. */
 static void settle(fabric_instance_t *instance, entity_t *entity)
 {
-    residents_set_resting(&instance->table->residents, entity, entity_rests(entity));
+    residents_set_rest(&instance->table->residents, entity, entity_rest(entity));
+}
+
+/* The same, and what has them is kept alive by them. */
+static void settle_and_tell(fabric_instance_t *instance, entity_t *entity)
+{
+    settle(instance, entity);
+    alive_tell(instance->table, entity);
 }
 
 static resource_t *find(const entity_t *entity, const fabric_resource_type_t *type)
@@ -132,7 +139,7 @@ void *fabric_instance_resource(fabric_instance_t *instance, const fabric_resourc
         resource->value = value;
         LL_PREPEND(entity->resources, resource);
         instance->resource_count++;
-        settle(instance, entity);
+        settle_and_tell(instance, entity);
     }
     use(instance, resource);
     return resource->value;
@@ -159,6 +166,7 @@ bool fabric_instance_close_resource(fabric_instance_t *instance, const fabric_re
         return false;
     }
     end(instance, resource, type->release);
+    settle_and_tell(instance, instance->entity);
     return true;
 }
 
@@ -190,7 +198,9 @@ bool instance_sweep(fabric_instance_t *instance, uint64_t now_ms)
     if (resource->entity->state == ENTITY_PENDING) { /* its handlers may use the resource */
         timers_set(&instance->idle, timer, now_ms + resource->type->idle_ms);
     } else {
+        entity_t *entity = resource->entity;
         end(instance, resource, resource->type->release);
+        settle_and_tell(instance, entity);
     }
     return true;
 }

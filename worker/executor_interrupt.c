@@ -49,14 +49,15 @@ static void tell_pending(const entity_t *entity, const type_entry_t *type,
     }
 }
 
-/* The home has cleared the entity: its next message finds a new instance. */
+/* The home has cleared the entity: its next message finds a new instance, and nothing keeps it
+ * alive. */
 static void end_instance(executor_t *executor, entity_t *entity, const message_deliver_t *named)
 {
     token_t token = {named->home_epoch, named->owner_sequence};
     const ownership_t *ownership = entity->ownership;
-    if (entity_is_resident(entity) && ownership && ownership->key.shard == named->shard &&
+    if (ownership && ownership->key.shard == named->shard &&
         token_equal(ownership->key.token, token)) {
-        entity_terminate(&executor->entities, entity);
+        entity_clear(&executor->entities, entity);
         if (!entity_is_resident(entity)) {
             persisted_forget(entity);
         }

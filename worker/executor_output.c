@@ -54,6 +54,12 @@ void output_put_result_state(executor_output_t *output, work_source_t source,
     piece->durable++;
 }
 
+void output_put_alive(executor_output_t *output, work_source_t source, const message_alive_t *alive,
+                      uint64_t now_ms)
+{
+    message_put_alive(&piece_for(output, source, now_ms)->results, alive);
+}
+
 void output_put_not_taken(executor_output_t *output, work_source_t source,
                           const message_deliver_t *delivery, fabric_error_t error, uint64_t now_ms)
 {

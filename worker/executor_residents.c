@@ -26,24 +26,40 @@ void residents_remove(residents_t *residents)
     }
 }
 
-void residents_set_resting(residents_t *residents, entity_t *entity, bool resting)
+static void take(residents_t *residents, entity_t *entity)
 {
-    if (resting == entity->resting) {
+    DL_DELETE2(residents->resting[entity->rest], entity, resting_previous, resting_next);
+}
+
+/* One that begins to rest was used last, but for such as what the home says of it, or a resource
+ * that ends: then they are sorted anew. */
+static void put(residents_t *residents, entity_t *entity)
+{
+    const entity_t *first = residents->resting[entity->rest];
+    residents->ordered &= !first || first->resting_previous->used_ms <= entity->used_ms;
+    DL_APPEND2(residents->resting[entity->rest], entity, resting_previous, resting_next);
+}
+
+void residents_set_rest(residents_t *residents, entity_t *entity, rest_t rest)
+{
+    if (rest == (rest_t)entity->rest) {
         return;
     }
-    entity->resting = resting;
-    if (resting) {
-        DL_APPEND2(residents->resting, entity, resting_previous, resting_next);
-    } else {
-        DL_DELETE2(residents->resting, entity, resting_previous, resting_next);
+    if (entity->rest != REST_NONE) {
+        take(residents, entity);
+    }
+    residents->idle += (uint32_t)(rest == REST_IDLE) - (uint32_t)(entity->rest == REST_IDLE);
+    entity->rest = (uint8_t)rest;
+    if (rest != REST_NONE) {
+        put(residents, entity);
     }
 }
 
 void residents_reorder(residents_t *residents, entity_t *entity)
 {
-    if (entity->resting) {
-        DL_DELETE2(residents->resting, entity, resting_previous, resting_next);
-        DL_APPEND2(residents->resting, entity, resting_previous, resting_next);
+    if (entity->rest != REST_NONE) {
+        take(residents, entity);
+        put(residents, entity);
     }
 }
 
@@ -58,8 +74,10 @@ entity_t *residents_to_end(residents_t *residents)
         return NULL;
     }
     if (!residents->ordered) {
-        DL_SORT2(residents->resting, compare_use, resting_previous, resting_next);
+        DL_SORT2(residents->resting[REST_IDLE], compare_use, resting_previous, resting_next);
+        DL_SORT2(residents->resting[REST_KEPT], compare_use, resting_previous, resting_next);
         residents->ordered = true;
     }
-    return residents->resting;
+    entity_t *idle = residents->resting[REST_IDLE];
+    return idle ? idle : residents->resting[REST_KEPT];
 }

@@ -1,9 +1,11 @@
 /* The residents of an executor: the entities that have state. Their number has a bound, and at the
  * bound the one that has rested longest makes room for another.
  *
- * A resident rests while it has no message and no pending handler, unless it keeps itself alive.
- * Nothing keeps those that rest in order until there is no room; from then on they are in the order
- * of their last use, until half of the room is free again.
+ * A resident rests while it has no message and no pending handler. Messages come before entities
+ * that keep themselves alive: where no other resident rests, the one of those that has rested
+ * longest makes room, too. One with resources does not rest. Nothing keeps those that rest in order
+ * until there is no room; from then on they are in the order of their last use, until half of the
+ * room is free again.
  */
 #ifndef WORKER_EXECUTOR_RESIDENTS_STATE_H
 #define WORKER_EXECUTOR_RESIDENTS_STATE_H
@@ -13,10 +15,18 @@
 
 struct entity;
 
+typedef enum rest {
+    REST_NONE, /* it does not rest */
+    REST_IDLE,
+    REST_KEPT, /* it keeps itself alive */
+    REST_COUNT
+} rest_t;
+
 typedef struct residents {
     uint32_t max;
     uint32_t count;
-    struct entity *resting; /* in the order of their last use, if `ordered` */
+    uint32_t idle;                      /* of them that rest, and do not keep themselves alive */
+    struct entity *resting[REST_COUNT]; /* in the order of their last use, if `ordered` */
     bool ordered;
 } residents_t;
 
@@ -25,8 +35,8 @@ void residents_init(residents_t *residents, uint32_t max);
 void residents_add(residents_t *residents);
 /* The state of one that does not rest has ended. */
 void residents_remove(residents_t *residents);
-/* A resident rests from now on, or does not any more. */
-void residents_set_resting(residents_t *residents, struct entity *entity, bool resting);
+/* How a resident rests from now on. */
+void residents_set_rest(residents_t *residents, struct entity *entity, rest_t rest);
 /* Moves a resident that is used, and rests, behind all others. */
 void residents_reorder(residents_t *residents, struct entity *entity);
 static inline void residents_use(residents_t *residents, struct entity *entity)
@@ -35,10 +45,18 @@ static inline void residents_use(residents_t *residents, struct entity *entity)
         residents_reorder(residents, entity);
     }
 }
-/* Whether there is room for one more, perhaps in the place of one that rests. */
+/* Whether there is room for one more, for a message: perhaps in the place of one that rests. */
 static inline bool residents_have_place(const residents_t *residents)
 {
-    return residents->count < residents->max || residents->resting;
+    return residents->count < residents->max || residents->resting[REST_IDLE] ||
+           residents->resting[REST_KEPT];
+}
+/* The same without a message: another such place is left, so that the next message evicts none of
+ * those that keep themselves alive. Where there is one place in all, it is taken. */
+static inline bool residents_have_spare(const residents_t *residents)
+{
+    uint32_t places = residents->max - residents->count + residents->idle;
+    return places > (residents->max > 1 ? 1u : 0u);
 }
 /* The one that has to end before there is room; NULL: there is some. */
 struct entity *residents_to_end(residents_t *residents);

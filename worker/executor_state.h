@@ -5,10 +5,12 @@
  *     executor.c                            its life, its inbox, the order of its steps
  *     executor_handle.c  executor_stop.c    one message; stopping the entities of a lost shard
  *     executor_interrupt.c                  handlers and messages that are to stop
+ *     executor_wake.c                       entities that are to have an instance without a message
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
  *     executor_persisted.c                  the persisted state that an instance begins with
  *     executor_instance.c                   building and ending instances; resources
+ *     executor_alive.c                      what the home is told of entities that are kept alive
  *     executor_residents.c                  how many entities have state, and which of them rest
  *     executor_output.c  executor_kept.c    results; results of before a change of home
  *     executor_slow.c  executor_at_hand.c   handlers that take long; the one that runs
@@ -37,6 +39,10 @@ struct executor {
 FABRIC_MUST_USE bool executor_stop_step(executor_t *executor);
 /* The caller of a message wants it to end (executor_interrupt.c). */
 void executor_interrupt(executor_t *executor, const work_t *order);
+/* The home wants the entity to have an instance (executor_wake.c); false: it has none, and none can
+ * be made now. */
+FABRIC_MUST_USE bool executor_wake(executor_t *executor, ownership_t *ownership,
+                                   const type_entry_t *type, const message_deliver_t *wake);
 /* Tells the pending handlers of an ownership that is about to be stopped. */
 void executor_tell_stop(executor_t *executor, const work_t *order);
 

@@ -172,6 +172,7 @@ fabric_error_t executor_thread_start(const type_table_t *types, const executor_l
                               .wake_context = self,
                               .report_defect = listener->report_defect,
                               .report_slow = listener->report_slow,
+                              .report_evicted = listener->report_evicted,
                               .report_context = listener->report_context,
                               .interrupts = self->interrupts,
                               .runner = listener->runner,

@@ -13,11 +13,11 @@
 typedef struct executor_thread executor_thread_t;
 
 /* What an executor's thread calls: `notify` when output stops being empty, `report_defect` and
- * `report_slow` as executor_hooks_t says. */
+ * the other two as executor_hooks_t says. */
 typedef struct executor_listener {
     void (*notify)(void *context);
     void *notify_context;
-    executor_report_fn *report_defect, *report_slow;
+    executor_report_fn *report_defect, *report_slow, *report_evicted;
     void *report_context;
     fabric_runner_t runner; /* what build functions are told */
     crash_slot_t *slot;     /* where the thread notes which request's handler runs; NULL: nowhere */

@@ -228,6 +228,29 @@ static fabric_error_t receive_interrupt(link_t *link, uint32_t index, wire_reade
     return FABRIC_OK;
 }
 
+static fabric_error_t receive_alive(link_t *link, uint32_t index, wire_reader_t *body,
+                                    work_frame_t *frame)
+{
+    message_alive_t message;
+    fabric_error_t error = message_get_alive(body, &message);
+    if (error || !is_name(message.type) || !is_name(message.id)) {
+        return error ? error : FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    const message_deliver_t wake = {.shard = message.shard,
+                                    .home_epoch = message.home_epoch,
+                                    .owner_sequence = message.owner_sequence,
+                                    .activation = message.activation,
+                                    .attempt = message.causes & UINT8_MAX,
+                                    .flags = WORK_WAKE,
+                                    .type = message.type,
+                                    .id = message.id};
+    if (!link_shards_deliver(&link->shards, &link->works, index, frame, &wake)) {
+        message_alive_t absent = work_not_woken(&wake);
+        message_put_alive(link_endpoint_out(link_endpoint_at(link, index)), &absent);
+    }
+    return FABRIC_OK;
+}
+
 static void receive_go(link_t *link, uint32_t index, const message_alone_go_t *go, uint64_t now_ms)
 {
     link_turn_name_t name = {
@@ -302,6 +325,8 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
         error = receive_order(link, index, body);
     } else if (kind == KIND_ENTITY_STATE) {
         error = receive_state(link, index, body, frame);
+    } else if (kind == KIND_ALIVE) {
+        error = receive_alive(link, index, body, frame);
     } else if (kind == KIND_INTERRUPT) {
         error = receive_interrupt(link, index, body, frame);
     } else if (kind == KIND_PONG) {

@@ -93,6 +93,18 @@ void work_list_destroy(work_t **first)
     }
 }
 
+message_alive_t work_not_woken(const message_deliver_t *wake)
+{
+    return (message_alive_t){.shard = wake->shard,
+                             .home_epoch = wake->home_epoch,
+                             .owner_sequence = wake->owner_sequence,
+                             .activation = wake->activation,
+                             .causes = wake->attempt,
+                             .absent = 1,
+                             .type = wake->type,
+                             .id = wake->id};
+}
+
 message_result_t work_result(const message_deliver_t *delivery, uint64_t status, uint64_t error)
 {
     return (message_result_t){

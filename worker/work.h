@@ -78,6 +78,9 @@ typedef enum work_kind {
 /* Likewise: it is no message. Its payload is the persisted state with which its entity begins its
  * activation, and `attempt` the version of that. */
 #define WORK_STATE (1ull << 33)
+/* The same: no message, but the wish that the entity has an instance. `attempt` has the causes that
+ * keep it alive (enum alive_cause). */
+#define WORK_WAKE (1ull << 34)
 
 /* The most deliveries of one piece of work. */
 #define WORK_DELIVERIES_MAX 256u
@@ -109,6 +112,8 @@ void work_destroy(work_t **work);
 /* Frees a list of works. */
 void work_list_destroy(work_t **first);
 
+/* What a home is told of an entity that it has asked to be woken, and that has no instance. */
+message_alive_t work_not_woken(const message_deliver_t *wake);
 /* The result of a delivery: what names the delivery, and how it ended. */
 message_result_t work_result(const message_deliver_t *delivery, uint64_t status, uint64_t error);
 

@@ -54,6 +54,11 @@ static void on_slow(void *context, const char *text)
     report((fabric_worker_t *)context, FABRIC_LOG_WARN, "worker.slow", text);
 }
 
+static void on_evicted(void *context, const char *text)
+{
+    report((fabric_worker_t *)context, FABRIC_LOG_WARN, "worker.evicted", text);
+}
+
 /* ---- making one ---- */
 
 static void worker_free(fabric_worker_t *worker)
@@ -201,6 +206,7 @@ static executor_stats_t sum_stats(const fabric_worker_t *worker)
         sum.handled += one.handled;
         sum.defects += one.defects;
         sum.slow += one.slow;
+        sum.evicted += one.evicted;
         sum.entities += one.entities;
     }
     return sum;
@@ -224,6 +230,7 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
         .notify_context = worker->link,
         .report_defect = on_defect,
         .report_slow = on_slow,
+        .report_evicted = on_evicted,
         .report_context = worker,
         .runner = {.name = worker->setup.name, .app_version = worker->setup.config.app_version}};
     for (uint32_t i = 0; i < worker->setup.config.executors && error == FABRIC_OK; i++) {
@@ -362,6 +369,7 @@ void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *s
         .handled = sum.handled,
         .defects = sum.defects,
         .slow = sum.slow,
+        .evicted = sum.evicted,
         .entities = sum.entities,
         .shards = worker->link ? link_zmq_shards(worker->link) : 0,
         .dropped = worker->link ? link_zmq_dropped(worker->link) : worker->final_dropped,

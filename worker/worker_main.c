@@ -126,7 +126,8 @@ static int run(fabric_worker_t *worker, const program_t *program)
     fabric_worker_stats_t stats;
     fabric_worker_stats(worker, &stats);
     log_event(LOG_INFO_LEVEL, "worker.stopped", log_uint("handled", stats.handled),
-              log_uint("defects", stats.defects), log_uint("slow", stats.slow));
+              log_uint("defects", stats.defects), log_uint("slow", stats.slow),
+              log_uint("evicted", stats.evicted));
     return outcome.error == FABRIC_OK
                ? 0
                : fail(exit_code_of(outcome.error), outcome.error, outcome.text);

@@ -42,7 +42,8 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
  *
  * A broker that has just started waits a lease for runners that have been with other brokers, if
  * those have known an owner of any shard of the type, or if the first such runners have joined
- * already. Then its coordinator chooses an owner, which takes a while where the store is slow.
+ * already. Then its coordinator chooses an owner, which takes a while where the store is slow. One
+ * that stops leaves its lanes to homes that have other runners.
  * Clients send a volatile call again only if its home is not found. */
 static bool is_to_be_owned(const router_t *router, const ownership_t *ownership,
                            const known_type_t *type)
@@ -50,7 +51,7 @@ static bool is_to_be_owned(const router_t *router, const ownership_t *ownership,
     fabric_bytes_t name = fabric_bytes_of(type->name);
     bool placed = ownership && ownership->placed;
     bool fresh = router->now_ms < type->fresh_until_ms && !type->brought;
-    if (fresh || (!placed && !unserved_is_missing(router, name))) {
+    if (fresh || unserved_until_moved(router) || (!placed && !unserved_is_missing(router, name))) {
         return true;
     }
     return router->members && router->now_ms - router->started_ms < router->config.lease_ms &&
@@ -191,6 +192,7 @@ static void open_call(router_t *router, client_t *client, message_t *message)
     uint64_t sequence = message->stored.call.sequence;
     if (sequence < client->calls.settled) {
         call_settled_early(client, message);
+        call_came_again(message, message->waiter.flags);
         return;
     }
     call_t *call = call_find(client, sequence);

@@ -4,6 +4,7 @@
 #include "broker/router/acceptance.h"
 #include "broker/router/answers.h"
 #include "broker/router/cancels.h"
+#include "broker/router/ghosts.h"
 #include "broker/router/keyed.h"
 #include "broker/router/request_checks.h"
 #include "broker/router/router_state.h"
@@ -162,12 +163,25 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
     }
 }
 
+/* The call's message is in a batch, though the client has settled on it as unknown. */
+static void wait_for_batch(router_t *router, client_t *client, const message_t *again,
+                           message_t *message)
+{
+    if (message_has_contents(message, &again->stored)) {
+        call_came_again(message, again->stored.flags);
+    } else {
+        request_reject_conflict(router, client, again->stored.call.sequence);
+    }
+}
+
 /* A call that the client has settled on as unknown may still be in a batch. Then its answers come,
  * and it is not looked up. */
 static void look_up(router_t *router, client_t *client, message_t *message, call_t *call)
 {
     const lane_batches_t *lane = &lane_of(router, message->stored.shard)->batches;
-    if (!call && batch_find_call(lane, message->stored.call)) {
+    message_t *pending = call ? NULL : batch_find_call(lane, message->stored.call);
+    if (pending) {
+        wait_for_batch(router, client, message, pending);
         message_destroy(&message);
         return;
     }

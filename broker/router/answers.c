@@ -25,6 +25,12 @@ void request_reject(router_t *router, client_t *client, uint64_t sequence, fabri
     message_put_rejected(peer_writer(router, client->peer), &rejected);
 }
 
+void request_reject_conflict(router_t *router, client_t *client, uint64_t sequence)
+{
+    request_reject(router, client, sequence, FABRIC_ERROR_ALREADY_PROCESSING, 0,
+                   "the call key stands for a message with other contents");
+}
+
 void request_redirect_to(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard,
                          const char *endpoint)
 {
@@ -106,8 +112,7 @@ void call_answer_again(router_t *router, client_t *client, call_t *call, const m
     if (call->state == CALL_REFUSED) {
         request_reject(router, client, call->sequence, call->error, 0, "");
     } else if (message && !message_has_contents(message, &again->stored)) {
-        request_reject(router, client, call->sequence, FABRIC_ERROR_ALREADY_PROCESSING, 0,
-                       "the call key stands for a message with other contents");
+        request_reject_conflict(router, client, call->sequence);
     } else if (message && call->state == CALL_ENDED && !(flags & REQUEST_TELL)) {
         send_reply(router, client, call->sequence, message);
     } else if (message && flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED) &&

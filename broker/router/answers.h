@@ -10,6 +10,8 @@
 
 void request_reject(router_t *router, client_t *client, uint64_t sequence, fabric_error_t error,
                     uint32_t retry_after_ms, const char *text);
+/* The request's call key stands for a message with other contents. */
+void request_reject_conflict(router_t *router, client_t *client, uint64_t sequence);
 /* This broker does not serve the request's shard: another one may, the one of the map. Where the
  * map names none and this broker adopts the shard's lane, the request is refused with NOT_HOME. */
 void request_redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard);

@@ -4,6 +4,8 @@
 
 /* RECORD_BYTES: of a record, beside the bytes of its message and reply; about. */
 enum { CAPACITY_FIRST = 256, RECORD_BYTES = 80 };
+/* Of one entry. */
+enum { KEPT_MAX = 1024 };
 
 /* ---- filling ---- */
 
@@ -155,6 +157,29 @@ void batch_remove(lane_batches_t *lane, const batch_removal_t *removal, message_
     settle_removed(lane);
 }
 
+void batch_add_kept(lane_batches_t *lane, const store_kept_t *kept)
+{
+    batch_builder_t *next = &lane->next;
+    store_kept_t *copy = memory_allocate(sizeof *copy + kept->type.size + kept->entity.size);
+    uint8_t *names = (uint8_t *)(copy + 1);
+    *copy = *kept;
+    memcpy(names, kept->type.data, kept->type.size);
+    memcpy(names + kept->type.size, kept->entity.data, kept->entity.size);
+    copy->type.data = names;
+    copy->entity.data = names + kept->type.size;
+    next->kept =
+        reserve((void *)next->kept, next->kept_count + 1, &next->kept_capacity, sizeof *next->kept);
+    next->kept[next->kept_count++] = copy;
+}
+
+static void free_kept(batch_builder_t *builder)
+{
+    for (size_t i = 0; i < builder->kept_count; i++) {
+        free(builder->kept[i]);
+    }
+    builder->kept_count = 0;
+}
+
 static message_t *find_call_in(const batch_builder_t *builder, call_key_t call)
 {
     for (size_t i = 0; i < builder->message_count; i++) {
@@ -287,6 +312,17 @@ static void take_clears(batch_builder_t *current, batch_builder_t *next, size_t 
     move_front(current->clears, next->clears, count, next->clear_count, sizeof *next->clears);
 }
 
+static void take_kept(batch_builder_t *current, batch_builder_t *next)
+{
+    size_t count = next->kept_count < KEPT_MAX ? next->kept_count : KEPT_MAX;
+    current->kept =
+        reserve((void *)current->kept, count, &current->kept_capacity, sizeof *current->kept);
+    current->kept_count = count;
+    next->kept_count -= count;
+    move_front((void *)current->kept, (void *)next->kept, count, next->kept_count,
+               sizeof *next->kept);
+}
+
 /* The messages of attempts are durable already, and attempts are few: all of them go at once. */
 static void take_attempts(batch_builder_t *current, batch_builder_t *next)
 {
@@ -302,20 +338,23 @@ static void take_attempts(batch_builder_t *current, batch_builder_t *next)
 
 /* Moves what one entry may hold from `next` to `current`, which is not in use. Ends get half of the
  * bytes, messages the rest, and ends what is left then: so none of them keeps the others
- * waiting. */
+ * waiting. What keeps an entity alive is durable before the result of the handler that has said so:
+ * while there is more of it than one entry takes, no end is taken. */
 static void take(const router_config_t *config, batch_builder_t *current, batch_builder_t *next)
 {
     uint64_t bytes = 0;
-    size_t ends = count_ends(config, next, 0, (config->batch_bytes_max + 1) / 2, &bytes);
+    free_kept(current);
+    bool wait = next->kept_count > KEPT_MAX;
+    size_t ends = wait ? 0 : count_ends(config, next, 0, (config->batch_bytes_max + 1) / 2, &bytes);
     batch_part_t part = count_messages(config, next, &bytes);
-    ends = count_ends(config, next, ends, config->batch_bytes_max, &bytes);
+    ends = wait ? 0 : count_ends(config, next, ends, config->batch_bytes_max, &bytes);
     if (part.messages == next->message_count && part.moves == next->move_count &&
-        ends == next->end_count) {
+        ends == next->end_count && !wait) {
         batch_builder_t all = *next;
         *next = *current;
         *current = all;
         next->message_count = next->move_count = next->attempt_count = next->end_count = 0;
-        next->clear_count = 0;
+        next->clear_count = next->kept_count = 0;
         return;
     }
     take_clears(current, next, count_clears(next, &part));
@@ -323,6 +362,7 @@ static void take(const router_config_t *config, batch_builder_t *current, batch_
     take_moves(current, next, part.moves);
     take_attempts(current, next);
     take_ends(current, next, ends);
+    take_kept(current, next);
 }
 
 size_t router_waiting(const router_t *router, uint32_t number)
@@ -330,7 +370,7 @@ size_t router_waiting(const router_t *router, uint32_t number)
     const router_lane_t *lane = &router->lanes[number];
     const batch_builder_t *next = &lane->batches.next;
     size_t count = next->message_count + next->move_count + next->attempt_count + next->end_count +
-                   next->clear_count;
+                   next->clear_count + next->kept_count;
     return lane_is_given_up(lane) ? 0 : count;
 }
 
@@ -355,7 +395,9 @@ const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_
                                     .ends = current->ends,
                                     .end_count = current->end_count,
                                     .clears = current->clears,
-                                    .clear_count = current->clear_count};
+                                    .clear_count = current->clear_count,
+                                    .kept = current->kept,
+                                    .kept_count = current->kept_count};
     batches->running = true;
     return &batches->batch;
 }
@@ -431,6 +473,7 @@ void batches_orphan(lane_batches_t *lane)
 void batches_abandon(lane_batches_t *lane)
 {
     batch_builder_t empty = lane->abandoned;
+    free_kept(&lane->next);
     lane->abandoned = lane->next;
     lane->next = empty;
     lane->next.message_count = lane->next.move_count = 0;
@@ -475,6 +518,8 @@ static void builder_destroy(batch_builder_t *builder)
     free(builder->attempts);
     free(builder->ends);
     free(builder->clears);
+    free_kept(builder);
+    free((void *)builder->kept);
 }
 
 void batches_destroy(router_t *router)

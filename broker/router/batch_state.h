@@ -17,6 +17,8 @@ typedef struct batch_builder {
     size_t end_count, end_capacity;
     batch_clear_t *clears;
     size_t clear_count, clear_capacity;
+    store_kept_t **kept; /* copies, owned */
+    size_t kept_count, kept_capacity;
 } batch_builder_t;
 
 typedef struct lane_batches {
@@ -59,6 +61,8 @@ typedef struct batch_removal {
 /* Takes their ends, moves and attempts out. The messages of moves are appended to *moved, chained.
  * There is no batch under way. */
 void batch_remove(lane_batches_t *lane, const batch_removal_t *removal, message_chain_t *moved);
+/* What keeps an entity alive, from now on. */
+void batch_add_kept(lane_batches_t *lane, const store_kept_t *kept);
 /* A message that is not durable yet, by its call; NULL: there is none. */
 message_t *batch_find_call(const lane_batches_t *lane, call_key_t call);
 

@@ -59,6 +59,11 @@ void call_left_lane(client_t *client, message_t *message)
     }
 }
 
+void call_came_again(message_t *message, uint32_t flags)
+{
+    message->waiter.again |= !(flags & REQUEST_TELL);
+}
+
 bool calls_are_uncommitted(const client_t *client)
 {
     const call_table_t *calls = &client->calls;

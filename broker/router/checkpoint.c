@@ -133,6 +133,7 @@ static void begin(router_t *router, checkpoint_t *checkpoint)
     keys_checkpoint_begins(&router->lanes[checkpoint->hold.lane].keys);
     persisted_checkpoint_begins(&router->lanes[checkpoint->hold.lane].persisted);
     clears_checkpoint_begins(&router->lanes[checkpoint->hold.lane].clears);
+    alive_checkpoint_begins(&router->lanes[checkpoint->hold.lane].alive);
 }
 
 const router_slice_t *router_take_slice(router_t *router, uint32_t lane, uint64_t now_ms)

@@ -72,7 +72,10 @@ struct checkpoint_slice {
     store_state_t *states;
     state_value_t **state_values; /* what these point into */
     size_t state_count, state_capacity, state_value_capacity;
-    uint8_t *names; /* of the entities and tags of the puts, one after the other */
+    store_kept_t *kept;
+    size_t kept_count, kept_capacity;
+    /* Of the puts, then of `kept`: types, entities and tags, one after the other. */
+    uint8_t *names;
     size_t name_bytes, name_capacity;
     uint64_t *entities; /* the hashes of the entities whose messages are put or amended */
     size_t entity_count, entity_capacity;

@@ -235,6 +235,7 @@ void clear_committed(router_t *router, uint32_t number, request_id_t id)
     clear->ended += overflow_stored(&lane->overflows, clear->entity_hash);
     checkpoint_hasten(router, &lane->checkpoint);
     end_in_memory(router, lane, clear);
+    alive_cleared(router, clear->type, clear->entity);
     tell_instance(router, clear);
 }
 

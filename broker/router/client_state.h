@@ -127,6 +127,9 @@ call_decision_t call_arrived(router_t *router, client_t *client, const message_t
  * the client is remembered until call_left_lane. */
 void call_settled_early(client_t *client, message_t *message);
 void call_left_lane(client_t *client, message_t *message);
+/* The client has settled on the call that brought the message, and has sent it again: unless it was
+ * told, its caller waits for the message's end wherever the message is until then. */
+void call_came_again(message_t *message, uint32_t flags);
 
 /* ---- clients.c ---- */
 

@@ -175,6 +175,9 @@ static void entry_committed(router_t *router, uint32_t number, const lane_batch_
     if (batch->clear_count > 0) { /* ends count before clears, and are of earlier messages */
         ends_committed(router, lane, batch);
     }
+    for (size_t i = 0; i < batch->kept_count; i++) {
+        alive_committed(router, batch->kept[i]);
+    }
     size_t moved = 0;
     size_t cleared = 0;
     for (size_t i = 0; i < batch->message_count; i++) {

@@ -156,6 +156,11 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
         }
         return FABRIC_ERROR_UNKNOWN_KIND;
     }
+    if (kind == KIND_ALIVE) {
+        message_alive_t alive;
+        fabric_error_t error = message_get_alive(body, &alive);
+        return error ? error : alive_received(router, runner, &alive);
+    }
     if (kind == KIND_RELEASED) {
         message_released_t released;
         fabric_error_t error = message_get_released(body, &released);

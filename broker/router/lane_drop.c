@@ -223,7 +223,7 @@ bool lane_drop_some(router_t *router, uint32_t number)
     for (unsigned i = 0; i < DROPPED_AT_ONCE; i++) {
         bool any = drop_next_abandoned(router, lane) || drop_next_overflow(router, number) ||
                    drop_next_scheduled(router, number) || drop_next_ghost(router, lane) ||
-                   keys_drop_next(router, &lane->keys) ||
+                   keys_drop_next(router, &lane->keys) || alive_drop_next(router, number) ||
                    persisted_drop_next(router, &lane->persisted) ||
                    drop_next_queued(router, number, &shard);
         if (!any) {

@@ -1,5 +1,5 @@
 /* A lane: whether this broker is its home. lanes.c owns the struct, but for the parts of batch.c,
- * lookup.c, checkpoint.c, keys.c, persisted.c, overflow.c, loads.c, schedule.c, messages.c,
+ * lookup.c, checkpoint.c, keys.c, persisted.c, overflow.c, loads.c, schedule.c, alive.c, messages.c,
  * hand_over.c and progress.c.
  *
  * Some lanes are this broker's and others are not, at the same time. What depends on a lane
@@ -8,6 +8,7 @@
 #ifndef BROKER_ROUTER_LANE_STATE_H
 #define BROKER_ROUTER_LANE_STATE_H
 
+#include "broker/router/alive_state.h"
 #include "broker/router/batch_state.h"
 #include "broker/router/checkpoint_state.h"
 #include "broker/router/clears_state.h"
@@ -43,7 +44,7 @@ struct router_lane {
     bool damaged;        /* ADOPTING: what stands in it could not be read so far */
     bool taking;         /* ADOPTING: what stands in it is being taken over: */
     adoption_t adoption;
-    size_t backlogs_taken;
+    size_t backlogs_taken, kept_taken;
     uint64_t adopted_id; /* HOME: no message of the lane had a larger id when it was adopted */
     lane_batches_t batches;
     lookup_t lookup_next, lookup_current;
@@ -57,6 +58,7 @@ struct router_lane {
     lane_clears_t clears;
     early_ends_t early_ends;
     search_t search;
+    lane_alive_t alive;
     message_t *ghosts; /* see messages.c */
     hand_over_t hand_over;
     lane_progress_t progress;

@@ -44,7 +44,7 @@ static void forget_adoption(router_lane_t *lane)
 {
     adoption_clear(&lane->adoption);
     lane->taking = false;
-    lane->backlogs_taken = 0;
+    lane->backlogs_taken = lane->kept_taken = 0;
 }
 
 static void drop(router_t *router, uint32_t number)
@@ -219,6 +219,17 @@ static size_t take_ends(router_t *router, uint32_t lane, message_t **ended, size
     return count;
 }
 
+/* Takes at most `most` entities that are kept alive. Returns how many. */
+static size_t take_kept(router_t *router, uint32_t number, size_t most)
+{
+    router_lane_t *lane = &router->lanes[number];
+    size_t left = lane->adoption.kept_count - lane->kept_taken;
+    size_t count = left < most ? left : most;
+    alive_adopt(router, number, lane->adoption.kept + lane->kept_taken, count);
+    lane->kept_taken += count;
+    return count;
+}
+
 /* Takes over so much of what the adoption owns that the router's loop is not held for long. Returns
  * whether that was all. */
 static bool take_over_some(router_t *router, uint32_t number)
@@ -236,6 +247,9 @@ static bool take_over_some(router_t *router, uint32_t number)
     }
     if (some < ADOPTED_AT_ONCE) {
         some += take_ends(router, number, &adoption->ended, ADOPTED_AT_ONCE - some);
+    }
+    if (some < ADOPTED_AT_ONCE && adoption->kept_count > 0) {
+        some += take_kept(router, number, ADOPTED_AT_ONCE - some);
     }
     return some < ADOPTED_AT_ONCE;
 }

@@ -47,6 +47,7 @@ static void assign(router_t *router, ownership_t *ownership, runner_t *runner)
     }
     clears_owned(router, ownership);
     overflow_owned(router, ownership);
+    alive_owned(router, ownership);
 }
 
 static void put_release(router_t *router, const ownership_t *ownership, uint32_t grace_ms,
@@ -160,6 +161,7 @@ void owner_take_back(router_t *router, ownership_t *ownership)
         take_back_messages(router, entity);
         entity_release(router, entity);
     }
+    alive_lost(router, ownership);
     ownership_take(router, ownership);
     report_owner(router, ownership);
     reconcile(router, ownership);
@@ -220,6 +222,7 @@ void owners_drop(router_t *router, shard_t *shard)
             if (ownership->owner->peer) { /* it may not know yet that this broker lost the shard */
                 put_release(router, ownership, 0, true);
             }
+            alive_lost(router, ownership);
             ownership_take(router, ownership);
         }
         ownership_end_home(ownership);

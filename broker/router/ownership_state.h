@@ -1,11 +1,13 @@
 /* An ownership: which runner owns one entity type's part of one shard. ownership.c owns the struct,
- * but for the lists of entities, which mailbox.c owns, and for what is to be loaded.
+ * but for the lists of entities, which mailbox.c owns, for those that are kept alive, and for what
+ * is to be loaded.
  *
  * Tokens grow along a shard over all of its types, so a token names one ownership of its shard.
  */
 #ifndef BROKER_ROUTER_OWNERSHIP_STATE_H
 #define BROKER_ROUTER_OWNERSHIP_STATE_H
 
+#include "broker/router/alive_state.h"
 #include "broker/router/runner_state.h"
 #include "broker/router/shard_state.h"
 #include "core/timers.h"
@@ -27,6 +29,7 @@ struct ownership {
     incarnation_t predecessor;
     runner_t *owner;       /* OWNED, RELEASING */
     bool persisted;        /* likewise: the type's states are persisted */
+    alive_part_t alive;    /* see alive.c */
     timer_entry_t release; /* RELEASING: when the ownership is taken back */
     entity_t *entities;    /* that have messages */
     entity_t *busy;        /* those of them with messages in flight */

@@ -97,6 +97,7 @@ void router_destroy(router_t **at)
     }
     types_destroy(router);
     orders_destroy(router);
+    alives_destroy(router);
     ownerships_destroy(router);
     shards_destroy(router);
     batches_destroy(router);
@@ -137,6 +138,7 @@ void router_tick(router_t *router, uint64_t now_ms)
     schedules_tick(router);
     operator_cancels_tick(router);
     entities_wake(router);
+    alive_tick(router);
     connections_tick(router);
     hand_overs_tick(router);
     settlement_tick(router);

@@ -434,6 +434,10 @@ typedef struct router_counters {
     uint64_t states_given;   /* persisted states that owners were told */
     uint64_t damaged;        /* stored messages and replies that are none */
     uint64_t parked;         /* entities that wait for operators, now */
+    uint64_t kept_alive;     /* entities that are kept alive, now */
+    uint64_t kept_aside;     /* those of them that are not woken, since owners died of it, now */
+    uint64_t kept_refused;   /* said to be kept alive, beyond LIMIT_KEPT_ALIVE_MAX of their lane */
+    uint64_t woken;          /* instances that owners were asked to make */
 
     /* Messages that were dropped without an answer. */
     uint64_t outdated;     /* messages on connections that are replaced or given up */

@@ -5,6 +5,7 @@
 
 #include "broker/router/router.h"
 #include "broker/router/ages.h"
+#include "broker/router/alive_state.h"
 #include "broker/router/client_state.h"
 #include "broker/router/lane_state.h"
 #include "broker/router/mailbox_state.h"
@@ -79,6 +80,8 @@ struct router {
     timers_t releases; /* of ownerships */
     entity_t *entities;
     timers_t pauses;        /* of entities */
+    alive_t *alives;        /* entities that are kept alive; alive.c writes these two */
+    timers_t alive_pauses;  /* of ownerships */
     int64_t clock_ahead_ms; /* Unix time by this broker's clock, less now_ms; see router_clock */
     int64_t due_ms; /* no scheduled message of a window is due earlier; INT64_MAX: there is none */
     uint64_t activations; /* the last activation's number */

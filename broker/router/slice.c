@@ -277,6 +277,23 @@ static void take_states(const router_t *router, checkpoint_t *checkpoint, lane_p
     }
 }
 
+/* ---- entities that are kept alive ---- */
+
+static void take_kept(router_t *router, checkpoint_t *checkpoint, lane_alive_t *alive)
+{
+    checkpoint_slice_t *slice = &checkpoint->slice;
+    store_kept_t row;
+    while (alive_next(alive, &row) && reserve(router, slice, 1, row.type.size + row.entity.size)) {
+        row.number = checkpoint->number;
+        add_name(slice, row.type);
+        add_name(slice, row.entity);
+        slice->kept = memory_reserve(slice->kept, slice->kept_count + 1, &slice->kept_capacity,
+                                     sizeof *slice->kept);
+        slice->kept[slice->kept_count++] = row;
+        alive_take(router, alive);
+    }
+}
+
 /* ---- clears ---- */
 
 /* How many rows the entity has is not known, so the clear gets all the room that is left, and is
@@ -333,7 +350,7 @@ static void reset(checkpoint_slice_t *slice)
     slice->put_count = slice->amendment_count = slice->delete_count = 0;
     slice->scheduled_count = slice->unscheduled_count = 0;
     slice->entity_count = slice->name_bytes = slice->rows = 0;
-    slice->key_count = slice->reply_bytes = 0;
+    slice->key_count = slice->reply_bytes = slice->kept_count = 0;
     slice->bytes = 0;
 }
 
@@ -353,6 +370,11 @@ static void set_views(checkpoint_slice_t *slice)
         put->entity = take_bytes(slice->names, &at, put->entity.size);
         put->tag = take_bytes(slice->names, &at, put->tag.size);
         put->body = journal_record_of(slice->writer, i);
+    }
+    for (size_t i = 0; i < slice->kept_count; i++) {
+        store_kept_t *kept = &slice->kept[i];
+        kept->type = take_bytes(slice->names, &at, kept->type.size);
+        kept->entity = take_bytes(slice->names, &at, kept->entity.size);
     }
     for (size_t i = 0; i < slice->dead_count; i++) {
         slice->dead[i].body = journal_record_of(slice->writer, slice->put_count + i);
@@ -390,7 +412,7 @@ static bool is_used_up(const checkpoint_t *checkpoint, const router_lane_t *lane
            checkpoint->deletes_taken == current->delete_count &&
            checkpoint->unscheduled_taken == current->unscheduled_count &&
            checkpoint->dead_taken == current->dead_count && !lane->keys.current &&
-           !lane->persisted.current && !clears_next(&lane->clears);
+           !lane->persisted.current && !lane->alive.current && !clears_next(&lane->clears);
 }
 
 void slice_fill(router_t *router, checkpoint_t *checkpoint)
@@ -407,6 +429,7 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
     take_deletes(router, checkpoint);
     take_keys(router, checkpoint, &lane->keys);
     take_states(router, checkpoint, &lane->persisted);
+    take_kept(router, checkpoint, &lane->alive);
     const store_clear_t *clear = take_clear(router, checkpoint, &lane->clears);
     set_views(slice);
     split_puts(slice);
@@ -427,6 +450,8 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .key_count = slice->key_count,
                                               .states = slice->states,
                                               .state_count = slice->state_count,
+                                              .kept = slice->kept,
+                                              .kept_count = slice->kept_count,
                                               .clear = clear,
                                               .cleared = &slice->cleared,
                                               .settled = checkpoint->settled,
@@ -448,6 +473,7 @@ void slice_destroy(checkpoint_slice_t *slice)
     free(slice->names);
     free(slice->entities);
     free(slice->keys);
+    free(slice->kept);
     free(slice->replies);
     free_states(slice);
     free(slice->states);

@@ -144,7 +144,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 30);
+    wire_put_map(document, 34);
     document_put_uint(document, "accepted", counters->accepted);
     document_put_uint(document, "ended", counters->ended);
     document_put_uint(document, "pending", counters->pending);
@@ -159,6 +159,10 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     document_put_uint(document, "overflowed", counters->overflowed);
     document_put_uint(document, "dead_letters", counters->dead_letters);
     document_put_uint(document, "parked", counters->parked);
+    document_put_uint(document, "kept_alive", counters->kept_alive);
+    document_put_uint(document, "kept_aside", counters->kept_aside);
+    document_put_uint(document, "kept_refused", counters->kept_refused);
+    document_put_uint(document, "woken", counters->woken);
     document_put_uint(document, "runner_deaths", counters->runner_deaths);
     document_put_uint(document, "crashes", counters->crashes);
     document_put_uint(document, "entries", counters->entries);

@@ -26,6 +26,11 @@ bool unserved_is_missing(const router_t *router, fabric_bytes_t type)
     return !runner;
 }
 
+bool unserved_until_moved(const router_t *router)
+{
+    return router->draining && router->members;
+}
+
 /* A runner that brings the type, and that operators have cordoned or drained; NULL: there is none.
  */
 static const runner_t *find_cordoned(const router_t *router, fabric_bytes_t type)
@@ -125,6 +130,7 @@ void unserved_tell(router_t *router, ownership_t *ownership)
         if (entity->queued_volatile > 0) {
             char text[UNSERVED_TEXT_SIZE];
             fabric_error_t error = unserved_reason(router, NULL, type, text);
+            error = unserved_until_moved(router) ? FABRIC_ERROR_NOT_HOME : error;
             entity_refuse_volatile(router, entity, error, text);
         }
         if (missing) {

@@ -22,12 +22,16 @@ void entity_tell_waits(router_t *router, const entity_t *entity, fabric_error_t 
 void entity_owner_gone(router_t *router, entity_t *entity);
 /* Whether no runner could be given entities of the type. */
 bool unserved_is_missing(const router_t *router, fabric_bytes_t type);
+/* Whether owners that do not come to this broker may come to the next home of its lanes: it stops,
+ * and no runner joins it any more. */
+bool unserved_until_moved(const router_t *router);
 /* Why nothing of the type is run now where this runner is the owner (NULL: nobody is), as a text
  * for people, and for the log where a runner is missing. Returns the error that goes with it. */
 fabric_error_t unserved_reason(router_t *router, const runner_t *owner, fabric_bytes_t type,
                                char text[UNSERVED_TEXT_SIZE]);
 /* Nobody has the ownership: volatile messages do not wait for an owner, so their callers are told
- * at once. Durable ones wait; where nobody is to come, their callers hear why. */
+ * at once; where the next home may have one, their clients send them again. Durable ones wait;
+ * where nobody is to come, their callers hear why. */
 void unserved_tell(router_t *router, ownership_t *ownership);
 /* Tells the caller of an accepted message that no runner brings its type, if that is so and the
  * caller asked to be told. */

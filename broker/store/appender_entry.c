@@ -63,6 +63,9 @@ static void encode(journal_writer_t *writer, const lane_batch_t *batch)
             journal_put_result(writer, end->message, end->position, end->reply);
         }
     }
+    for (size_t i = 0; i < batch->kept_count; i++) {
+        journal_put_alive(writer, batch->kept[i]);
+    }
     for (size_t i = 0; i < batch->clear_count; i++) {
         const batch_clear_t *clear = &batch->clears[i];
         journal_put_clear(writer, clear->id, clear->shard, clear->type, clear->entity);

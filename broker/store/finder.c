@@ -254,6 +254,7 @@ static void add_record(search_t *search, wanted_t *wanted, const journal_record_
                   &record->reply);
         break;
     case RECORD_ADOPT:
+    case RECORD_ALIVE:
     case RECORD_ATTEMPT:
     case RECORD_CLEAR:
         return;

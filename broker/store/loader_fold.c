@@ -17,6 +17,10 @@ void loader_reading_clear(reading_t *reading)
     free(reading->has_row);
     free(reading->has_due_row);
     free(reading->backlogs);
+    free(reading->kept);
+    free(reading->kept_names);
+    reading->kept = NULL;
+    reading->kept_names = NULL;
     reading->has_row = reading->has_due_row = NULL;
     reading->backlogs = NULL;
 }
@@ -341,4 +345,5 @@ void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoptio
     adoption->backlogs = reading->backlogs;
     adoption->backlog_count = reading->backlog_count;
     reading->backlogs = NULL;
+    loader_put_kept(reading, adoption);
 }

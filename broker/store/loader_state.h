@@ -22,6 +22,10 @@ typedef struct reading {
     uint64_t scheduled;   /* rows of scheduled messages */
     store_backlog_t *backlogs;
     size_t backlog_count, backlog_capacity;
+    store_kept_t *kept; /* see loader_kept.c */
+    size_t kept_count, kept_capacity;
+    uint8_t *kept_names;
+    size_t kept_name_bytes, kept_name_capacity;
 } reading_t;
 
 /* Which messages that the entries speak of have rows. */
@@ -31,6 +35,10 @@ FABRIC_MUST_USE fabric_error_t loader_find_rows(reading_t *reading);
 FABRIC_MUST_USE fabric_error_t loader_count_scheduled(reading_t *reading);
 /* How many rows each entity has. */
 FABRIC_MUST_USE fabric_error_t loader_count_rows(reading_t *reading);
+/* Which entities are to be kept alive (loader_kept.c). */
+FABRIC_MUST_USE fabric_error_t loader_list_kept(reading_t *reading);
+/* Moves them to the adoption. */
+void loader_put_kept(reading_t *reading, adoption_t *adoption);
 /* Makes the adoption of what was read. */
 void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoption);
 void loader_reading_clear(reading_t *reading);

@@ -33,6 +33,8 @@ void journal_put_message(journal_writer_t *writer, const store_message_t *messag
                          uint64_t position, journal_attempts_t attempts);
 /* The time of a scheduled message has come: from now on this is its position. */
 void journal_put_move(journal_writer_t *writer, const store_message_t *message, uint64_t position);
+/* Of `kept` its number is not written. */
+void journal_put_alive(journal_writer_t *writer, const store_kept_t *kept);
 /* `message`: whose end this is; `position`: its last one. Only a message with a time of delivery
  * has another one than its id. The same of the next three. */
 void journal_put_result(journal_writer_t *writer, const store_message_t *message, uint64_t position,

@@ -137,6 +137,13 @@ void journal_put_clear(journal_writer_t *writer, request_id_t id, shard_id_t sha
     record_put_clear(&writer->records, id, shard, type, entity);
 }
 
+void journal_put_alive(journal_writer_t *writer, const store_kept_t *kept)
+{
+    add_to_index(writer, RECORD_ALIVE, (request_id_t){0},
+                 journal_entity_hash(kept->type, kept->entity));
+    record_put_alive(&writer->records, kept);
+}
+
 void journal_put_adopt(journal_writer_t *writer, incarnation_t broker, uint64_t epoch,
                        fabric_bytes_t name)
 {

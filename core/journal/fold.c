@@ -24,6 +24,8 @@ struct journal_fold {
     size_t clear_count, clear_capacity;
     store_state_t *states; /* in the order of the records */
     size_t state_count, state_capacity;
+    store_kept_t *kept; /* in the order of the records */
+    size_t kept_count, kept_capacity;
     uint8_t **bodies; /* copies; the items' views point into them */
     size_t body_count, body_capacity;
 };
@@ -51,6 +53,7 @@ void journal_fold_destroy(journal_fold_t **fold)
         free((*fold)->clears);
         free((*fold)->states);
         free((*fold)->slots);
+        free((*fold)->kept);
         free(*fold);
         *fold = NULL;
     }
@@ -156,6 +159,21 @@ static void add_state(journal_fold_t *fold, const store_state_t *state)
     fold->states[fold->state_count++] = *state;
 }
 
+/* ---- entities that are kept alive ---- */
+
+static void add_kept(journal_fold_t *fold, const store_kept_t *kept)
+{
+    fold->kept =
+        memory_reserve(fold->kept, fold->kept_count + 1, &fold->kept_capacity, sizeof *fold->kept);
+    fold->kept[fold->kept_count++] = *kept;
+}
+
+const store_kept_t *journal_fold_kept(const journal_fold_t *fold, size_t *count)
+{
+    *count = fold->kept_count;
+    return fold->kept;
+}
+
 /* ---- records ---- */
 
 static void count_attempts(journal_item_t *item, const journal_record_t *record)
@@ -189,6 +207,7 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
     switch (record->kind) {
     case RECORD_ADOPT:
     case RECORD_CLEAR: /* see apply_clear */
+    case RECORD_ALIVE:
         break;
     case RECORD_MESSAGE:
         item->accepted = true;
@@ -229,6 +248,7 @@ static void apply_damaged(journal_item_t *item, const journal_record_t *record)
     switch (record->kind) {
     case RECORD_ADOPT:
     case RECORD_CLEAR:
+    case RECORD_ALIVE:
     case RECORD_ATTEMPT:
         break;
     case RECORD_MESSAGE:
@@ -282,6 +302,10 @@ static void apply_clear(journal_fold_t *fold, const journal_record_t *record)
             clear_item(&fold->items[i]);
         }
     }
+    if (clear->type.size > 0) {
+        add_kept(fold, &(store_kept_t){
+                           .type = clear->type, .entity = clear->entity, .shard = clear->shard});
+    }
 }
 
 static void apply_clears(const journal_fold_t *fold, journal_item_t *item)
@@ -304,7 +328,10 @@ static bool apply_body(journal_fold_t *fold, journal_reader_t *reader)
             return readable;
         }
         readable = readable && read == JOURNAL_READ_RECORD;
-        if (record.kind == RECORD_ADOPT) {
+        if (record.kind == RECORD_ALIVE && read == JOURNAL_READ_RECORD) {
+            add_kept(fold, &record.kept);
+        }
+        if (record.kind == RECORD_ADOPT || record.kind == RECORD_ALIVE) {
             continue;
         }
         fold->last_id = record.id.value > fold->last_id ? record.id.value : fold->last_id;

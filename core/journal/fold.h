@@ -63,6 +63,12 @@ typedef struct journal_fold journal_fold_t;
 journal_fold_t *journal_fold_new(uint32_t lane, uint64_t checkpoint);
 void journal_fold_destroy(journal_fold_t **fold);
 
+/* What the entries say of entities that are kept alive, in order: the last one about an entity
+ * counts. A CLEAR says that nothing keeps its entity alive. A record that cannot be read says
+ * nothing. The array is valid until the fold is destroyed
+ * or takes another entry. */
+const store_kept_t *journal_fold_kept(const journal_fold_t *fold, size_t *count);
+
 /* Takes the next entry, and keeps a copy of its body. STORE_LOST where its number is not the next
  * one. MALFORMED_MESSAGE where its index cannot be read, a kind is not known, or it is another
  * lane's: an operator decides. Then nothing of the entry counts, and `reason` says what is wrong.

@@ -14,6 +14,7 @@ enum {
     ATTEMPT_FIELDS = 3,
     DEAD_FIELDS = 20,
     CLEAR_FIELDS = 3,
+    ALIVE_FIELDS = 3,
     STATE_FIELDS = 4,      /* more: of a RESULT that has changed its entity's persisted state */
     KEY_FIELDS = 2,        /* more: of a RESULT whose message has a primary key */
     PLACE_FIELDS = 1,      /* more: of a RESULT or ATTEMPT whose message has a time of delivery */
@@ -428,6 +429,27 @@ static uint32_t get_clear(wire_reader_t *fields, journal_record_t *record)
     return CLEAR_FIELDS;
 }
 
+void record_put_alive(wire_writer_t *out, const store_kept_t *kept)
+{
+    size_t mark = begin_record(out, RECORD_ALIVE, kept->shard, ALIVE_FIELDS);
+    wire_put_str(out, kept->type);
+    wire_put_str(out, kept->entity);
+    wire_put_uint(out, kept->causes);
+    end_record(out, mark);
+}
+
+static uint32_t get_alive(wire_reader_t *fields, journal_record_t *record)
+{
+    store_kept_t *kept = &record->kept;
+    kept->type = wire_get_str(fields);
+    kept->entity = wire_get_str(fields);
+    kept->causes = get_u32(fields);
+    kept->shard = record->shard;
+    fields->failed |= kept->type.size == 0 || kept->type.size > LIMIT_NAME_BYTES_MAX ||
+                      kept->entity.size == 0 || kept->entity.size > LIMIT_NAME_BYTES_MAX;
+    return ALIVE_FIELDS;
+}
+
 /* Reads the `count` fields of a record, and returns how many there are to be. */
 static uint32_t get_fields(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
@@ -445,6 +467,8 @@ static uint32_t get_fields(wire_reader_t *fields, uint32_t count, journal_record
         return get_dead(fields, count, record);
     case RECORD_CLEAR:
         return get_clear(fields, record);
+    case RECORD_ALIVE:
+        return get_alive(fields, record);
     }
     return 0;
 }
@@ -484,6 +508,8 @@ fabric_error_t journal_record_decode(fabric_bytes_t bytes, journal_record_t *rec
         decoded.entity_hash = journal_entity_hash(decoded.message.type, decoded.message.entity);
     } else if (decoded.state.state.size > 0) {
         decoded.entity_hash = journal_entity_hash(decoded.state.type, decoded.state.entity);
+    } else if (decoded.kind == RECORD_ALIVE) {
+        decoded.entity_hash = journal_entity_hash(decoded.kept.type, decoded.kept.entity);
     }
     *record = decoded;
     return FABRIC_OK;

@@ -27,8 +27,8 @@ typedef struct journal_attempts {
 /* A record, decoded. Which fields are set follows from `kind`. */
 typedef struct journal_record {
     journal_record_kind_t kind;
-    request_id_t id;         /* all kinds but ADOPT */
-    shard_id_t shard;        /* the same */
+    request_id_t id;         /* all kinds but ADOPT and ALIVE */
+    shard_id_t shard;        /* all kinds but ADOPT */
     uint64_t entity_hash;    /* the same: journal_entity_hash; see journal_record_decode */
     store_message_t message; /* MESSAGE, MOVE, DEAD: all of it; CLEAR: type and entity */
     /* In the lane: MESSAGE, MOVE; also RESULT, ATTEMPT and DEAD of a message with a time of
@@ -44,6 +44,7 @@ typedef struct journal_record {
     journal_attempts_t attempts; /* MESSAGE (those of a row's body), MOVE, ATTEMPT, DEAD: in all */
     uint32_t cause;              /* DEAD: fabric_error_t */
     fabric_bytes_t text;         /* DEAD: the last error */
+    store_kept_t kept;           /* ALIVE: type, entity, shard, causes */
     incarnation_t broker;        /* ADOPT */
     uint64_t epoch;              /* ADOPT */
     fabric_bytes_t name;         /* ADOPT: of the broker, for people */

@@ -99,6 +99,10 @@ fabric_error_t sql_load_states(store_t *store, uint32_t lane, const store_entity
                                size_t count, uint64_t bytes_max, store_visit_state_fn *visit,
                                void *context, size_t *done);
 
+/* sql_kept.c */
+fabric_error_t sql_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
+                             void *context);
+
 #define SQL_OPERATIONS                                                                             \
     .schema_status = sql_schema_status, .schema_apply = sql_schema_apply, .check = sql_check,      \
     .broker_join = sql_broker_join, .broker_renew = sql_broker_renew,                              \
@@ -116,6 +120,6 @@ fabric_error_t sql_load_states(store_t *store, uint32_t lane, const store_entity
     .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
     .count_scheduled_type = sql_count_scheduled_type, .find_scheduled = sql_find_scheduled,        \
     .find_places = sql_find_places, .find_keys = sql_find_keys, .list_keys = sql_list_keys,        \
-    .load_states = sql_load_states
+    .load_states = sql_load_states, .list_kept = sql_list_kept
 
 #endif

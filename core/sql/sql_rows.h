@@ -26,4 +26,8 @@ void sql_put_row_key(sql_store_t *store, uint32_t lane, store_row_key_t key);
 /* The parameters that name a row of `scheduled`: lane, due_ms, request_id. */
 void sql_put_due_key(sql_store_t *store, uint32_t lane, store_due_key_t key);
 
+/* sql_kept.c: writes these rows, or deletes those of them without a cause. */
+FABRIC_MUST_USE fabric_error_t sql_write_kept(sql_store_t *store, uint32_t lane,
+                                              const store_kept_t *rows, size_t count);
+
 #endif

@@ -28,10 +28,22 @@ typedef struct audited_message {
     bool scheduled; /* its time has not come: its row, if it has one, lies in another table */
 } audited_message_t;
 
+/* An entity that is, or was, kept alive. */
+typedef struct audited_kept {
+    UT_hash_handle hh;
+    uint64_t last;            /* the last entry that speaks of it */
+    uint64_t causes;          /* as of that */
+    uint64_t before, shard;   /* as of the checkpoint */
+    uint64_t row, row_number; /* causes of its row; 0: it has none */
+    size_t key_size;
+    uint8_t key[]; /* lane, then the size of the type, type, entity */
+} audited_kept_t;
+
 struct journal_audit {
     audit_listener_t listener;
     audited_lane_t lanes[LANES_MAX];
     audited_message_t *messages;
+    audited_kept_t *kept;
     const decoded_row_t *row; /* whose records are visited */
 };
 
@@ -40,6 +52,17 @@ journal_audit_t *journal_audit_new(const audit_listener_t *listener)
     journal_audit_t *audit = memory_allocate_zeroed(1, sizeof *audit);
     audit->listener = *listener;
     return audit;
+}
+
+static void free_kept(journal_audit_t *audit)
+{
+    audited_kept_t *kept;
+    audited_kept_t *next;
+    HASH_ITER(hh, audit->kept, kept, next)
+    {
+        HASH_DEL(audit->kept, kept);
+        free(kept);
+    }
 }
 
 void journal_audit_destroy(journal_audit_t **audit)
@@ -52,6 +75,7 @@ void journal_audit_destroy(journal_audit_t **audit)
             HASH_DEL((*audit)->messages, message);
             free(message);
         }
+        free_kept(*audit);
         free(*audit);
         *audit = NULL;
     }
@@ -144,6 +168,39 @@ static void end_message(journal_audit_t *audit, const decoded_record_t *record)
     message->dead = record->kind == DECODED_DEAD;
 }
 
+/* The entity's record; made where there is none. */
+static audited_kept_t *kept_of(journal_audit_t *audit, uint64_t lane, fabric_bytes_t type,
+                               fabric_bytes_t entity)
+{
+    size_t size = 2 + type.size + entity.size;
+    audited_kept_t *made = memory_allocate_zeroed(1, sizeof *made + size);
+    audited_kept_t *found = NULL;
+    made->key_size = size;
+    made->key[0] = (uint8_t)lane;
+    made->key[1] = (uint8_t)type.size;
+    memcpy(made->key + 2, type.data, type.size);
+    memcpy(made->key + 2 + type.size, entity.data, entity.size);
+    HASH_FIND(hh, audit->kept, made->key, size, found);
+    if (found) {
+        free(made);
+        return found;
+    }
+    HASH_ADD_KEYPTR(hh, audit->kept, made->key, size, made);
+    return made;
+}
+
+static void keep_alive(journal_audit_t *audit, const decoded_record_t *record)
+{
+    uint64_t lane = audit->row->lane;
+    audited_kept_t *kept = kept_of(audit, lane, record->type, record->entity);
+    kept->last = audit->row->number;
+    kept->causes = record->causes;
+    kept->shard = record->shard;
+    if (audit->row->number <= audit->lanes[lane].checkpoint) {
+        kept->before = record->causes;
+    }
+}
+
 /* Ends the entity's messages with smaller ids. Nothing may begin there, or end, afterwards. */
 static void clear_entity(journal_audit_t *audit, const decoded_record_t *record)
 {
@@ -156,6 +213,7 @@ static void clear_entity(journal_audit_t *audit, const decoded_record_t *record)
             message->ended = audit->row->number;
         }
     }
+    keep_alive(audit, record); /* its causes are 0: nothing does any more */
 }
 
 static void take_record(void *context, uint32_t number, const decoded_record_t *record)
@@ -169,6 +227,8 @@ static void take_record(void *context, uint32_t number, const decoded_record_t *
         end_message(audit, record);
     } else if (record->kind == DECODED_CLEAR) {
         clear_entity(audit, record);
+    } else if (record->kind == DECODED_ALIVE) {
+        keep_alive(audit, record);
     }
     if (record->kind != DECODED_ADOPT && record->id > audit->row->last_id) {
         say(audit, "entry %llu of lane %llu has request %llu and a smaller last id",
@@ -286,7 +346,33 @@ void journal_audit_dead(journal_audit_t *audit, uint64_t lane, uint64_t request_
     }
 }
 
+void journal_audit_kept(journal_audit_t *audit, const audit_kept_t *row)
+{
+    const audited_lane_t *lane = lane_of(audit, row->lane);
+    if (!lane) {
+        return;
+    }
+    audited_kept_t *kept = kept_of(audit, row->lane, row->type, row->entity);
+    kept->row = row->causes;
+    kept->row_number = row->number;
+    if (row->causes == 0 || row->number > lane->number || row->shard != kept->shard) {
+        say(audit, "kept_alive has a row of lane %llu that is none: shard %llu, number %llu",
+            (ull)row->lane, (ull)row->shard, (ull)row->number);
+    }
+}
+
 /* ---- the end ---- */
+
+/* A row of a checkpoint that was cut off may know more. */
+static void check_kept(journal_audit_t *audit, const audited_kept_t *kept)
+{
+    uint64_t checkpoint = audit->lanes[kept->key[0]].checkpoint;
+    bool cut_off = kept->last > checkpoint;
+    if (kept->row != kept->before && !cut_off) {
+        say(audit, "kept_alive: an entity of lane %u has causes %llu, and %llu by the journal",
+            kept->key[0], (ull)kept->row, (ull)kept->before);
+    }
+}
 
 static void check_message(journal_audit_t *audit, const audited_message_t *message)
 {
@@ -325,5 +411,8 @@ void journal_audit_end(journal_audit_t *audit)
     HASH_ITER(hh, audit->messages, message, next)
     {
         check_message(audit, message);
+    }
+    for (const audited_kept_t *kept = audit->kept; kept; kept = kept->hh.next) {
+        check_kept(audit, kept);
     }
 }

@@ -7,6 +7,8 @@
  *  - A message begins once, and ends at most once, after it has begun (I5).
  *  - What had not ended at the checkpoint has a row, and what had ended has none. A row is of a
  *    message that had begun by the row's number, and had not ended. Dead letters have rows.
+ *  - An entity whose last ALIVE up to the checkpoint says that it is kept alive has a row that says
+ *    the same, and no other entity has one.
  *
  * Threading: none of its own.
  */
@@ -30,16 +32,23 @@ typedef struct audit_pending {
     fabric_bytes_t body;
 } audit_pending_t;
 
+/* A row of `kept_alive`. */
+typedef struct audit_kept {
+    uint64_t lane, shard, number, causes;
+    fabric_bytes_t type, entity;
+} audit_kept_t;
+
 journal_audit_t *journal_audit_new(const audit_listener_t *listener);
 void journal_audit_destroy(journal_audit_t **audit);
 
 /* To be called in this order: each row of `checkpoint`, each entry by lane and number, each row of
- * `pending` and `dead_letter`; then the end. */
+ * `pending`, `dead_letter` and `kept_alive`; then the end. */
 void journal_audit_checkpoint(journal_audit_t *audit, uint64_t lane, uint64_t number);
 void journal_audit_entry(journal_audit_t *audit, const decoded_row_t *row);
 void journal_audit_pending(journal_audit_t *audit, const audit_pending_t *row);
 void journal_audit_dead(journal_audit_t *audit, uint64_t lane, uint64_t request_id,
                         fabric_bytes_t body);
+void journal_audit_kept(journal_audit_t *audit, const audit_kept_t *row);
 void journal_audit_end(journal_audit_t *audit);
 
 #endif

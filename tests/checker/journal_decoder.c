@@ -279,6 +279,16 @@ static uint64_t clear_fields(cursor_t *cursor, decoded_record_t *record)
     return 3;
 }
 
+static uint64_t alive_fields(cursor_t *cursor, decoded_record_t *record)
+{
+    record->type = string(cursor);
+    record->entity = string(cursor);
+    record->causes = number_below(cursor, 32);
+    cursor->bad = cursor->bad || record->type.size < 1 || record->type.size > 255 ||
+                  record->entity.size < 1 || record->entity.size > 255;
+    return 3;
+}
+
 /* How many of the `count` fields the kind has; 0: there is no such kind. */
 static uint64_t fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
 {
@@ -296,6 +306,8 @@ static uint64_t fields(cursor_t *cursor, uint64_t count, decoded_record_t *recor
         return dead_fields(cursor, count, record);
     case DECODED_CLEAR:
         return clear_fields(cursor, record);
+    case DECODED_ALIVE:
+        return alive_fields(cursor, record);
     default: /* a number from the store */
         return 0;
     }
@@ -346,7 +358,8 @@ static const char *decode_indexed(fabric_bytes_t body, uint32_t number, uint64_t
     }
     bool contradicts = record->kind != item[4] || record->id != big_endian(item + 5, 8);
     bool named = record->kind == DECODED_MESSAGE || record->kind == DECODED_MOVE ||
-                 record->kind == DECODED_DEAD || record->kind == DECODED_CLEAR;
+                 record->kind == DECODED_DEAD || record->kind == DECODED_CLEAR ||
+                 record->kind == DECODED_ALIVE;
     uint64_t hash = named ? decoded_entity_hash(record->type, record->entity) : 0;
     return contradicts ||
                    ((named || record->kind == DECODED_ADOPT) && big_endian(item + 13, 8) != hash)

@@ -15,7 +15,8 @@ typedef enum decoded_kind {
     DECODED_ATTEMPT,
     DECODED_DEAD,
     DECODED_MOVE = 10,
-    DECODED_CLEAR = 12
+    DECODED_CLEAR = 12,
+    DECODED_ALIVE = 14
 } decoded_kind_t;
 
 /* A record. Fields that its kind has not are zero. */
@@ -35,6 +36,7 @@ typedef struct decoded_record {
     fabric_bytes_t incarnation; /* ADOPT, with the next two */
     uint64_t epoch;
     fabric_bytes_t name;
+    uint64_t causes; /* ALIVE, with type and entity */
 } decoded_record_t;
 
 /* The columns of a row of `journal`. */

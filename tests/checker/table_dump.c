@@ -140,6 +140,17 @@ static void audit_dead(void *context, const fabric_bytes_t *columns)
     journal_audit_dead(context, number_of(columns[0]), number_of(columns[1]), columns[2]);
 }
 
+static void audit_kept(void *context, const fabric_bytes_t *columns)
+{
+    audit_kept_t row = {.lane = number_of(columns[0]),
+                        .type = columns[1],
+                        .entity = columns[2],
+                        .shard = number_of(columns[3]),
+                        .number = number_of(columns[4]),
+                        .causes = number_of(columns[5])};
+    journal_audit_kept(context, &row);
+}
+
 table_dump_t table_dump_read(testbed_t *bed)
 {
     table_dump_t dump = {0};
@@ -154,6 +165,8 @@ table_dump_t table_dump_read(testbed_t *bed)
                        "SELECT lane, position, entity_hash, request_id, number, body FROM pending",
                        audit_pending, audit);
     testbed_query_rows(bed, "SELECT lane, request_id, body FROM dead_letter", audit_dead, audit);
+    testbed_query_rows(bed, "SELECT lane, type, entity, shard, number, causes FROM kept_alive",
+                       audit_kept, audit);
     journal_audit_end(audit);
     journal_audit_destroy(&audit);
     return dump;

@@ -27,6 +27,9 @@ static void put_again(journal_writer_t *writer, const journal_record_t *record)
     case RECORD_ADOPT:
         journal_put_adopt(writer, record->broker, record->epoch, record->name);
         break;
+    case RECORD_ALIVE:
+        journal_put_alive(writer, &record->kept);
+        break;
     case RECORD_MESSAGE:
         journal_put_message(writer, &record->message, record->position, record->attempts);
         break;
@@ -164,7 +167,7 @@ static fabric_bytes_t make_body(fuzz_input_t *input, journal_writer_t *writer)
 {
     static const journal_record_kind_t kinds[] = {RECORD_ADOPT,   RECORD_MESSAGE, RECORD_RESULT,
                                                   RECORD_ATTEMPT, RECORD_DEAD,    RECORD_MOVE,
-                                                  RECORD_CLEAR};
+                                                  RECORD_CLEAR,   RECORD_ALIVE};
     journal_writer_reset(writer);
     for (unsigned records = fuzz_byte(input) % 8; records > 0; records--) {
         store_message_t message = {.id = {fuzz_byte(input) % 8},
@@ -178,7 +181,11 @@ static fabric_bytes_t make_body(fuzz_input_t *input, journal_writer_t *writer)
                                    .position = fuzz_number(input),
                                    .attempts = {fuzz_byte(input), fuzz_byte(input)},
                                    .cause = fuzz_byte(input),
-                                   .text = fuzz_piece(input)};
+                                   .text = fuzz_piece(input),
+                                   .kept = {.type = message.type,
+                                            .entity = message.entity,
+                                            .shard = message.shard,
+                                            .causes = fuzz_byte(input)}};
         record.state = (store_state_t){
             .type = message.type, .entity = message.entity, .state = fuzz_piece(input)};
         put_again(writer, &record);
@@ -216,7 +223,7 @@ static void fold_body(journal_fold_t *fold, fabric_bytes_t body)
     }
     assert_int_equal(journal_reader_open(&reader, body, NULL), FABRIC_OK);
     while (journal_read_next(&reader, &record) != JOURNAL_READ_END) {
-        if (record.kind != RECORD_ADOPT) {
+        if (record.kind != RECORD_ADOPT && record.kind != RECORD_ALIVE) {
             check_item(fold, &record);
         }
     }

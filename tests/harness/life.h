@@ -7,7 +7,7 @@
  *     event, entity id, shard, runner name
  * where the event is built, failed, first, second (its finalizers, in the order in which they were
  * added), acquired, released or left. A build fails while the gate "away" exists; a gate is a file
- * in the same folder.
+ * in the same folder. A build acquires the resource of Rent while the gate "rented" exists.
  */
 #ifndef TESTS_HARNESS_LIFE_H
 #define TESTS_HARNESS_LIFE_H
@@ -21,8 +21,9 @@
 #define LIFE_MODULE "../tests/life_module.so"
 #define LIFE_FILE   "life"
 #define LIFE_AWAY   "away"
+#define LIFE_RENTED "rented"
 
-enum { LIFE_CAPACITY = 10 };
+enum { LIFE_CAPACITY = 10, LIFE_RENT_MS = 1500 };
 
 typedef struct life_number {
     uint64_t number;
@@ -59,5 +60,17 @@ static const fabric_message_type_t life_close = {.tag = "Close",
                                                  .request = &fabric_schema_empty,
                                                  .reply = &fabric_schema_empty,
                                                  .durable = true};
+
+/* Whether the entity keeps itself alive: not with number 0. */
+static const fabric_message_type_t life_keep = {
+    .tag = "Keep", .request = &life_number_schema, .reply = &fabric_schema_empty, .durable = true};
+static const fabric_message_type_t life_volatile_keep = {
+    .tag = "VolatileKeep", .request = &life_number_schema, .reply = &fabric_schema_empty};
+/* Terminates the entity. */
+static const fabric_message_type_t life_end = {
+    .tag = "End", .request = &fabric_schema_empty, .reply = &fabric_schema_empty, .durable = true};
+/* Acquires a resource that is released when nobody has asked for it for LIFE_RENT_MS. */
+static const fabric_message_type_t life_rent = {
+    .tag = "Rent", .request = &fabric_schema_empty, .reply = &fabric_schema_empty, .durable = true};
 
 #endif

@@ -83,16 +83,6 @@ static bool add(fabric_instance_t *instance, const char *event)
     return added;
 }
 
-static bool build(fabric_instance_t *instance, void *state)
-{
-    mark_t *mark = make_mark(instance, is_open(LIFE_AWAY) ? "failed" : "built");
-    bool failed = mark->event[0] == 'f';
-    (void)state;
-    finalize(mark);
-    return add(instance, "first") && add(instance, "second") &&
-           (!failed || fabric_build_failed(instance, "what it needs is away"));
-}
-
 static void *acquire(fabric_instance_t *instance)
 {
     mark_t *mark = make_mark(instance, "released");
@@ -109,6 +99,18 @@ static void leave(void *resource)
 }
 
 static const fabric_resource_type_t pod = {acquire, finalize, leave, 0};
+static const fabric_resource_type_t lease = {acquire, finalize, leave, LIFE_RENT_MS};
+
+static bool build(fabric_instance_t *instance, void *state)
+{
+    mark_t *mark = make_mark(instance, is_open(LIFE_AWAY) ? "failed" : "built");
+    bool failed = mark->event[0] == 'f';
+    (void)state;
+    finalize(mark);
+    return add(instance, "first") && add(instance, "second") &&
+           (!is_open(LIFE_RENTED) || fabric_instance_resource(instance, &lease)) &&
+           (!failed || fabric_build_failed(instance, "what it needs is away"));
+}
 
 /* ---- handlers ---- */
 
@@ -188,6 +190,36 @@ static fabric_result_t close_handler(fabric_context_t *context, void *state, con
                : fabric_fail(context, 1, "no resource");
 }
 
+static fabric_result_t rent_handler(fabric_context_t *context, void *state, const void *request,
+                                    void *reply)
+{
+    (void)state;
+    (void)request;
+    (void)reply;
+    return fabric_instance_resource(fabric_context_instance(context), &lease)
+               ? FABRIC_REPLY
+               : fabric_fail(context, 1, "no resource");
+}
+
+static fabric_result_t keep_handler(fabric_context_t *context, void *state, const void *request,
+                                    void *reply)
+{
+    (void)state;
+    (void)reply;
+    fabric_context_keep_alive(context, ((const life_number_t *)request)->number != 0);
+    return FABRIC_REPLY;
+}
+
+static fabric_result_t end_handler(fabric_context_t *context, void *state, const void *request,
+                                   void *reply)
+{
+    (void)state;
+    (void)request;
+    (void)reply;
+    fabric_context_terminate(context);
+    return FABRIC_REPLY;
+}
+
 static const fabric_handler_t handlers[] = {
     {&life_count, count},
     {&life_hold, hold},
@@ -195,6 +227,10 @@ static const fabric_handler_t handlers[] = {
     {&life_break, break_handler},
     {&life_acquire, acquire_handler},
     {&life_close, close_handler},
+    {&life_rent, rent_handler},
+    {&life_keep, keep_handler},
+    {&life_volatile_keep, keep_handler},
+    {&life_end, end_handler},
 };
 static const fabric_message_type_t *const beside[] = {&life_hold, NULL};
 

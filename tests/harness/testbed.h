@@ -31,8 +31,9 @@ typedef enum testbed_store {
     TESTBED_SQLITE = 1,
     TESTBED_MYSQL = 2,
     TESTBED_BOTH = 3,
-    TESTBED_MYSQL_3 = 4, /* with three brokers */
-    TESTBED_ALL = 7      /* on the first one only, but with FABRIC_CONFORMANCE=full */
+    TESTBED_MYSQL_3 = 4,  /* with three brokers */
+    TESTBED_CLUSTERS = 5, /* with FABRIC_CONFORMANCE=full on TESTBED_ALL */
+    TESTBED_ALL = 7       /* on the first one only, but with FABRIC_CONFORMANCE=full */
 } testbed_store_t;
 
 typedef struct testbed_test {

@@ -59,9 +59,10 @@ static unsigned first_of(unsigned stores)
 static unsigned stores_of(const testbed_test_t *test)
 {
     if (is_full()) {
-        return strncmp(test->name, "test_", 5) == 0 ? test->stores : 0;
+        unsigned stores = test->stores == TESTBED_CLUSTERS ? TESTBED_ALL : test->stores;
+        return strncmp(test->name, "test_", 5) == 0 ? stores : 0;
     }
-    return test->stores & TESTBED_MYSQL_3 ? first_of(test->stores) : test->stores;
+    return test->stores == TESTBED_ALL ? first_of(test->stores) : test->stores;
 }
 
 static unsigned shared_stores_of(const testbed_test_t *test)

@@ -122,11 +122,7 @@ static void start(testbed_t *bed)
 {
     static const char *const arguments[] = {"--entity-window", "4", NULL};
     bed->broker_arguments = arguments;
-    if (strcmp(bed->store, "sqlite") == 0) {
-        testbed_start(bed, 2);
-    } else {
-        testbed_start_brokers(bed, BROKERS, 2);
-    }
+    testbed_start(bed, 2);
 }
 
 static bool has_stored(void *context)
@@ -227,9 +223,9 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"test_ms_01_a_cleared_entity_is_as_new", test_ms_01_a_cleared_entity_is_as_new,
-         TESTBED_BOTH},
+         TESTBED_CLUSTERS},
         {"a_takeover_right_behind_a_clear_revives_nothing",
-         a_takeover_right_behind_a_clear_revives_nothing, TESTBED_BOTH},
+         a_takeover_right_behind_a_clear_revives_nothing, TESTBED_CLUSTERS},
     };
     return testbed_run("clear", tests, sizeof tests / sizeof tests[0]);
 }

@@ -8,18 +8,16 @@
 #include "tests/harness/account.h"
 #include "tests/harness/invocation.h"
 
-enum { BROKERS = 3, WAIT_MAX_MS = 30000, ENTITIES = 12 };
+enum { WAIT_MAX_MS = 30000, ENTITIES = 12 };
 
 static invocation_t invocation;
 
-/* One broker on SQLite, three on MariaDB. */
 static void start(testbed_t *bed, uint32_t workers)
 {
     static char module[FOLDER_PATH_SIZE + 64];
     static const char *const arguments[] = {"--module", module, NULL};
     snprintf(module, sizeof module, "%s/tests/account_module.so", getenv("FABRIC_BUILD"));
     bed->worker_arguments = arguments;
-    bed->brokers = strcmp(bed->store, "mysql") == 0 ? BROKERS : 1;
     testbed_start(bed, workers);
 }
 
@@ -330,12 +328,12 @@ static void the_command_line_prints_failures(void **state)
 int main(void)
 {
     static const testbed_test_t tests[] = {
-        {"blocking_calls_decode_failures", blocking_calls_decode_failures, TESTBED_BOTH},
-        {"callbacks_get_failures", callbacks_get_failures, TESTBED_BOTH},
+        {"blocking_calls_decode_failures", blocking_calls_decode_failures, TESTBED_CLUSTERS},
+        {"callbacks_get_failures", callbacks_get_failures, TESTBED_CLUSTERS},
         {"broadcasts_decode_failures", broadcasts_decode_failures, TESTBED_SQLITE},
-        {"a_duplicate_gets_the_same", a_duplicate_gets_the_same, TESTBED_BOTH},
+        {"a_duplicate_gets_the_same", a_duplicate_gets_the_same, TESTBED_CLUSTERS},
         {"test_sh_04_ip_08_values_that_do_not_fit_end_their_message_alone",
-         test_sh_04_ip_08_values_that_do_not_fit_end_their_message_alone, TESTBED_BOTH},
+         test_sh_04_ip_08_values_that_do_not_fit_end_their_message_alone, TESTBED_CLUSTERS},
         {"the_command_line_prints_failures", the_command_line_prints_failures, TESTBED_SQLITE},
     };
     return testbed_run("failures", tests, sizeof tests / sizeof tests[0]);

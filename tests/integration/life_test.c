@@ -12,7 +12,7 @@
 #include "tests/harness/life.h"
 #include "tests/harness/testbed.h"
 
-enum { BROKERS = 3, CALLS_MAX = 24, WAIT_MAX_MS = 60000, LIFE_BYTES_MAX = 1 << 16 };
+enum { CALLS_MAX = 24, WAIT_MAX_MS = 60000, LIFE_BYTES_MAX = 1 << 16 };
 
 /* Attempts and pauses that suit a test. */
 static const char *const quick[] = {
@@ -27,11 +27,7 @@ static void start(testbed_t *bed, uint32_t workers)
 {
     type = LIFE_TYPE;
     bed->broker_arguments = quick;
-    if (strcmp(bed->store, "sqlite") == 0) {
-        testbed_start(bed, 0);
-    } else {
-        testbed_start_brokers(bed, BROKERS, 0);
-    }
+    testbed_start(bed, 0);
     bed->options.module = LIFE_MODULE;
     for (uint32_t i = 0; i < workers; i++) {
         testbed_add_worker(bed);
@@ -373,7 +369,7 @@ static void test_sh_17_a_full_mailbox_refuses_volatile_and_lets_durable_wait(voi
 
 #define LIFE_TEST(name)                                                                            \
     {                                                                                              \
-#name, name, TESTBED_BOTH                                                                  \
+#name, name, TESTBED_CLUSTERS                                                              \
     }
 
 int main(void)

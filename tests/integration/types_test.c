@@ -308,16 +308,6 @@ static void a_type_that_nobody_brings_is_named(void **state)
 
 /* ---- fabricctl type ---- */
 
-/* Three brokers where the store can have them. */
-static void start_without_workers(testbed_t *bed)
-{
-    if (strcmp(bed->store, "mysql") == 0) {
-        testbed_start_brokers(bed, 3, 0);
-    } else {
-        testbed_start(bed, 0);
-    }
-}
-
 /* Runs fabricctl with up to six arguments, and expects this exit code. */
 static void command(testbed_t *bed, int code, const char *const arguments[6])
 {
@@ -368,7 +358,7 @@ static void types_that_nobody_runs_are_shown(void **state)
                                         "none: its durable messages wait", "Increment  ",
                                         "    amount                i64\n", NULL};
     testbed_t *bed = *state;
-    start_without_workers(bed);
+    testbed_start(bed, 0);
     COMMAND(bed, 0, "type", "ls");
     expect_text(invocation.output, (const char *const[]){"none: they come with", NULL});
     add_worker(bed, COUNTER_MODULE, "counter-worker");
@@ -451,7 +441,7 @@ static void test_ie_08_sm_19_messages_wait_until_their_type_is_registered(void *
 {
     testbed_t *bed = *state;
     pending_call_t durable, unstored;
-    start_without_workers(bed);
+    testbed_start(bed, 0);
     begin(bed, &durable, "Counter", &counter_increment, &five);
     begin(bed, &unstored, "Counter", &counter_peek, NULL);
     wait_until_status_says(bed, "Counter", "wait at their senders for a first worker");
@@ -476,7 +466,7 @@ static void test_ie_09_messages_of_a_type_that_nobody_registers_fail(void **stat
     testbed_t *bed = *state;
     fabric_outcome_t outcome = {0};
     bed->broker_arguments = arguments;
-    start_without_workers(bed);
+    testbed_start(bed, 0);
     add_worker(bed, COUNTER_MODULE, "counter-worker");
     testbed_wait_ready(bed, 1);
     assert_int_equal(ask(bed, PROBE_TYPE, "x", &probe_echo, &hello, &outcome),
@@ -497,10 +487,10 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"test_ie_08_sm_19_messages_wait_until_their_type_is_registered",
-         test_ie_08_sm_19_messages_wait_until_their_type_is_registered, TESTBED_BOTH},
+         test_ie_08_sm_19_messages_wait_until_their_type_is_registered, TESTBED_CLUSTERS},
         {"test_ie_09_messages_of_a_type_that_nobody_registers_fail",
-         test_ie_09_messages_of_a_type_that_nobody_registers_fail, TESTBED_BOTH},
-        {"types_that_nobody_runs_are_shown", types_that_nobody_runs_are_shown, TESTBED_BOTH},
+         test_ie_09_messages_of_a_type_that_nobody_registers_fail, TESTBED_CLUSTERS},
+        {"types_that_nobody_runs_are_shown", types_that_nobody_runs_are_shown, TESTBED_CLUSTERS},
         {"each_module_is_run_by_the_worker_that_brings_it",
          each_module_is_run_by_the_worker_that_brings_it, TESTBED_BOTH},
         {"workers_with_overlapping_types_come_and_go", workers_with_overlapping_types_come_and_go,

@@ -89,6 +89,8 @@ fabric_error_t memory_load_rows(store_t *base, uint32_t lane, const store_range_
                                 void *context, size_t *done);
 fabric_error_t memory_list_backlogs(store_t *base, uint32_t lane, store_visit_backlog_fn *visit,
                                     void *context);
+fabric_error_t memory_list_kept(store_t *base, uint32_t lane, store_visit_kept_fn *visit,
+                                void *context);
 fabric_error_t memory_find_rows(store_t *base, uint32_t lane, const store_row_key_t *keys,
                                 size_t count, bool *found);
 fabric_error_t memory_load_scheduled(store_t *base, uint32_t lane, store_due_key_t after,

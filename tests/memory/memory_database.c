@@ -155,10 +155,26 @@ static memory_state_t *copy_state(const store_state_t *row)
     return copy;
 }
 
+static memory_kept_t *copy_kept(const store_kept_t *kept)
+{
+    memory_kept_t *copy = memory_allocate(sizeof *copy + kept->type.size + kept->entity.size);
+    uint8_t *at = copy->bytes;
+    copy->kept = *kept;
+    copy->kept.type = put_bytes(&at, kept->type);
+    copy->kept.entity = put_bytes(&at, kept->entity);
+    return copy;
+}
+
 /* As key_place. */
 static uint64_t state_place(fabric_bytes_t type, fabric_bytes_t entity)
 {
     return XXH3_64bits_withSeed(entity.data, entity.size, XXH3_64bits(type.data, type.size));
+}
+
+static uint64_t kept_place(const store_kept_t *kept)
+{
+    return XXH3_64bits_withSeed(kept->entity.data, kept->entity.size,
+                                XXH3_64bits(kept->type.data, kept->type.size));
 }
 
 static void insert_row(memory_lane_t *lane, memory_row_t *row)
@@ -261,6 +277,9 @@ static void apply(memory_database_t *database, const memory_change_t *change)
         sequence = &lane->states;
         const store_state_t *row = &((memory_state_t *)change->item)->row;
         key = state_place(row->type, row->entity);
+    } else if (change->kind == MEMORY_CHANGE_KEPT) {
+        sequence = &lane->kept;
+        key = kept_place(&((memory_kept_t *)change->item)->kept);
     } else {
         sequence = &lane->dead;
         key = ((memory_dead_row_t *)change->item)->row.id.value;
@@ -342,6 +361,7 @@ static void reverse(memory_database_t *database, memory_change_t *change)
     case MEMORY_CHANGE_SCHEDULED:
     case MEMORY_CHANGE_KEY:
     case MEMORY_CHANGE_STATE:
+    case MEMORY_CHANGE_KEPT:
         change->removed = !change->removed;
         apply(database, change);
         break;
@@ -466,6 +486,17 @@ void memory_state_put(memory_database_t *database, uint32_t lane, const store_st
         change_item(database, MEMORY_CHANGE_STATE, lane, before, true);
     }
     change_item(database, MEMORY_CHANGE_STATE, lane, copy_state(row), false);
+}
+
+void memory_kept_put(memory_database_t *database, uint32_t lane, const store_kept_t *kept)
+{
+    memory_kept_t *before = memory_sequence_find(&database->lanes[lane].kept, kept_place(kept));
+    if (before) {
+        change_item(database, MEMORY_CHANGE_KEPT, lane, before, true);
+    }
+    if (kept->causes != 0) {
+        change_item(database, MEMORY_CHANGE_KEPT, lane, copy_kept(kept), false);
+    }
 }
 
 /* ---- transactions ---- */
@@ -627,6 +658,7 @@ static void clear_lane(memory_lane_t *lane)
     free((void *)lane->scheduled.items);
     sequence_free(&lane->keys);
     sequence_free(&lane->states);
+    sequence_free(&lane->kept);
 }
 
 void memory_database_clear(memory_database_t *database)

@@ -68,6 +68,11 @@ typedef struct memory_state {
     uint8_t bytes[];
 } memory_state_t;
 
+typedef struct memory_kept {
+    store_kept_t kept; /* views into `bytes` */
+    uint8_t bytes[];
+} memory_kept_t;
+
 /* The rows of one entity. */
 typedef struct memory_entity {
     UT_hash_handle hh;
@@ -83,6 +88,7 @@ typedef struct memory_lane {
     MEMORY_LIST(memory_row_t *) scheduled; /* by time, then id */
     memory_sequence_t keys;                /* memory_key_t by a hash of their hashes */
     memory_sequence_t states;              /* memory_state_t by a hash of their names */
+    memory_sequence_t kept;                /* memory_kept_t by a hash of their names */
 } memory_lane_t;
 
 typedef struct memory_name {
@@ -103,6 +109,7 @@ typedef enum memory_change_kind {
     MEMORY_CHANGE_SCHEDULED,
     MEMORY_CHANGE_KEY,
     MEMORY_CHANGE_STATE,
+    MEMORY_CHANGE_KEPT,
     MEMORY_CHANGE_BYTES, /* a value at a fixed place was replaced */
     MEMORY_CHANGE_LIST   /* the items of a list were */
 } memory_change_kind_t;
@@ -182,6 +189,8 @@ size_t memory_scheduled_from(const memory_lane_t *lane, store_due_key_t key);
 /* NULL where there is none. */
 memory_row_t *memory_scheduled_find(const memory_lane_t *lane, store_due_key_t key);
 void memory_key_put(memory_database_t *database, uint32_t lane, const store_key_t *key);
+/* Also deletes: where it has no cause. */
+void memory_kept_put(memory_database_t *database, uint32_t lane, const store_kept_t *kept);
 /* NULL where there is none. */
 memory_state_t *memory_state_find(const memory_lane_t *lane, fabric_bytes_t type,
                                   fabric_bytes_t entity);

@@ -117,6 +117,9 @@ fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
     for (size_t i = 0; i < slice->state_count; i++) {
         memory_state_put(database, hold->lane, &slice->states[i]);
     }
+    for (size_t i = 0; i < slice->kept_count; i++) {
+        memory_kept_put(database, hold->lane, &slice->kept[i]);
+    }
     if (slice->clear) {
         clear_entity(database, hold->lane, slice);
     }
@@ -323,6 +326,23 @@ fabric_error_t memory_find_places(store_t *base, uint32_t lane, const request_id
                 visit(context, &(store_place_t){row->id, 0, row->entity_hash, row->position});
             }
         }
+    }
+    return memory_leave(store, FABRIC_OK);
+}
+
+/* ---- entities that are kept alive ---- */
+
+fabric_error_t memory_list_kept(store_t *base, uint32_t lane, store_visit_kept_fn *visit,
+                                void *context)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, lane);
+    if (error) {
+        return error;
+    }
+    const memory_lane_t *rows = memory_lane_of(store->database, lane);
+    for (size_t i = rows ? rows->kept.first : 0; rows && i < rows->kept.places.count; i++) {
+        visit(context, &((const memory_kept_t *)rows->kept.places.items[i].item)->kept);
     }
     return memory_leave(store, FABRIC_OK);
 }

@@ -47,7 +47,7 @@ typedef enum memory_store_operation {
     MEMORY_STORE_READ_JOURNAL, /* read_journal, read_journal_back */
     MEMORY_STORE_PURGE,        /* purge */
     MEMORY_STORE_CHECKPOINT,   /* checkpoint */
-    MEMORY_STORE_LOAD,         /* load_rows, list_backlogs, find_rows, load_states */
+    MEMORY_STORE_LOAD,         /* load_rows, list_backlogs, find_rows, load_states, list_kept */
     MEMORY_STORE_FIND_KEYS     /* find_keys, list_keys */
 } memory_store_operation_t;
 
@@ -115,6 +115,8 @@ void memory_store_dump_pending(const char *name, memory_store_visit_pending_fn *
 /* The same of scheduled messages. */
 void memory_store_dump_scheduled(const char *name, memory_store_visit_pending_fn *visit,
                                  void *context);
+typedef void memory_store_visit_kept_fn(void *context, uint32_t lane, const store_kept_t *row);
+void memory_store_dump_kept(const char *name, memory_store_visit_kept_fn *visit, void *context);
 typedef void memory_store_visit_dead_fn(void *context, uint32_t lane, const store_dead_row_t *row);
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context);
 store_lane_t memory_store_lane(const char *name, uint32_t lane);

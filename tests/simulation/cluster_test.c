@@ -145,16 +145,16 @@ static void print_result(const simulation_result_t *r)
         "purged %llu), faults %llu, store errors %llu, terms %llu (%llu refusals), "
         "hand-overs %llu, "
         "stale results %llu, late frames %llu, duplicates %llu, dead letters %llu, crashes %llu, "
-        "failed builds %llu, cancelled %llu, interrupted %llu, attempts %llu, parked %llu, resumed "
-        "%llu, unharmed %llu, late us %llu, clears %llu (messages %llu)\n",
+        "failed builds %llu, kept alive %llu, cancelled %llu, interrupted %llu, attempts %llu, "
+        "parked %llu, resumed %llu, unharmed %llu, late us %llu, clears %llu (messages %llu)\n",
         (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
         (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
         (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->moves, (ull)r->loaded,
         (ull)r->purged, (ull)r->faults, (ull)r->store_errors, (ull)r->takeovers, (ull)r->refusals,
         (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->duplicates, (ull)r->dead_letters,
-        (ull)r->crashes, (ull)r->unbuilt, (ull)r->cancelled, (ull)r->interrupted, (ull)r->attempts,
-        (ull)r->parked, (ull)r->resumed, (ull)r->unharmed, (ull)r->late_us, (ull)r->clears,
-        (ull)r->cleared);
+        (ull)r->crashes, (ull)r->unbuilt, (ull)r->alive, (ull)r->cancelled, (ull)r->interrupted,
+        (ull)r->attempts, (ull)r->parked, (ull)r->resumed, (ull)r->unharmed, (ull)r->late_us,
+        (ull)r->clears, (ull)r->cleared);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -185,6 +185,7 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->resumed += one->resumed;
     sum->unharmed += one->unharmed;
     sum->late_us = one->late_us > sum->late_us ? one->late_us : sum->late_us;
+    sum->alive += one->alive;
     sum->kept += one->kept;
     sum->outlived += one->outlived;
     sum->stale += one->stale;
@@ -353,7 +354,7 @@ static void a_rolling_restart_of_brokers_fails_no_call(void **state)
     for (uint64_t seed = 1; seed <= ROLLING_SEEDS; seed++) {
         simulation_result_t result;
         assert_true(run(&rolling_brokers, seed, false, &result));
-        assert_true(result.restarts > 10);
+        assert_true(result.restarts > 5); /* a slow store drains a broker in seconds */
         add(&sum, &result);
     }
     print_result(&sum);
@@ -386,8 +387,8 @@ static uint64_t first_seed(uint64_t wanted)
 static bool has_usual_events(const simulation_result_t *sum)
 {
     return sum->faults > 0 && sum->repeated > 0 && sum->late > 0 && sum->store_errors > 0 &&
-           sum->unbuilt > 0 && sum->unknown > 0 && sum->rows > 0 && sum->loaded > 0 &&
-           sum->purged > 0 && sum->cancelled > 0 && sum->interrupted > 0;
+           sum->unbuilt > 0 && sum->alive > 0 && sum->unknown > 0 && sum->rows > 0 &&
+           sum->loaded > 0 && sum->purged > 0 && sum->cancelled > 0 && sum->interrupted > 0;
 }
 
 static bool has_rare_events(const simulation_result_t *sum)

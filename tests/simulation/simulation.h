@@ -72,6 +72,7 @@ typedef struct simulation_result {
     uint64_t cleared;     /* messages that those have ended */
     uint64_t resumed;     /* the same, by operators */
     uint64_t unharmed;    /* messages handled by an instance that had answered with a failure */
+    uint64_t alive;       /* records of entities that are, or are not any more, kept alive */
     uint64_t kept;        /* deliveries answered from results of before a change of home */
     uint64_t outlived;    /* messages handled by instances that had outlived a home */
     uint64_t duplicates;  /* calls that were answered by the message of another one */

@@ -39,6 +39,7 @@ void check_free(void)
     check_control_free();
     check_owners_free();
     check_ends_free();
+    check_alive_free();
     free(watch.calls);
     free(watch.runs);
     free(watch.by_key);

@@ -77,6 +77,12 @@ static inline bool check_is_scheduled(const watched_call_t *call)
 uint32_t check_bringer(uint32_t call);
 /* A message with a primary key is stored. */
 void check_key_stored(uint32_t call, const uint8_t *key_hash);
+/* simulation_check_alive.c: an entry says what keeps an entity alive; the rows of a lane are
+ * complete as of `number`. */
+void check_alive_stored(const store_entry_t *entry, const journal_record_t *record);
+void check_alive_cleared(const store_entry_t *entry, const journal_record_t *record);
+void check_alive_rows(uint32_t lane, uint64_t number);
+void check_alive_free(void);
 /* The run that an answer of this call comes from; 0, and a failure: none. */
 uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call);
 /* The durable call with this request id; UINT32_MAX: none is stored. */

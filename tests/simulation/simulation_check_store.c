@@ -285,6 +285,10 @@ static void note_record(const store_entry_t *entry, const journal_record_t *reco
         break;
     case RECORD_CLEAR:
         check_clear_stored(entry, record);
+        check_alive_cleared(entry, record);
+        break;
+    case RECORD_ALIVE:
+        check_alive_stored(entry, record);
         break;
     case RECORD_MESSAGE:
         note_message(entry, record);
@@ -421,6 +425,7 @@ static void check_checkpoint(uint32_t lane, uint64_t number)
     world.result->checkpoints++;
     memory_store_dump_pending(SIMULATION_DATABASE, look_at_row, &look);
     memory_store_dump_scheduled(SIMULATION_DATABASE, look_at_row, &look);
+    check_alive_rows(lane, number);
     for (uint32_t i = 0; i < watch.call_count; i++) {
         const watched_call_t *call = &watch.calls[i];
         if (call->request_id != 0 && call->lane == lane && call->begun_in <= number &&

@@ -15,6 +15,8 @@ enum {
     OBEYS_OF_10000 = 7000,
     UNBUILT_OF_10000 = 300,
     FAILING_UNBUILT_OF_10000 = 2000,
+    KEEPS_OF = 5,        /* calls: one of so many asks to be kept alive, another one not to be */
+    ENDS_OF = 37,        /* and one of so many ends its entity's state */
     DEATH_US_MAX = 2000, /* of a worker that runs poison */
     RESTART_US_MAX = 300000,
     REPORT_US_MAX = 100000 /* a start in time for a report within the grace */
@@ -150,6 +152,20 @@ static void check_order(fabric_context_t *context, ledger_t *ledger, uint32_t ca
     ledger->entries++;
 }
 
+/* Decided by the call, so that other seeds keep their runs. Whether the entity's state ends. */
+static bool keep_some(fabric_context_t *context, uint32_t call)
+{
+    if (world.plan.keeps && call % KEEPS_OF == 1) {
+        fabric_context_keep_alive(context, true);
+    } else if (world.plan.keeps && call % KEEPS_OF == 3) {
+        fabric_context_keep_alive(context, false);
+    } else if (world.plan.keeps && call % ENDS_OF == 7) {
+        fabric_context_terminate(context);
+        return true;
+    }
+    return false;
+}
+
 static fabric_result_t append(fabric_context_t *context, void *state, const void *bytes,
                               void *answer)
 {
@@ -165,6 +181,7 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
                              (token_t){token.home_epoch, token.owner_sequence});
     uint32_t entries = ((const ledger_t *)state)->entries;
     check_order(context, state, request->call);
+    bool ends = keep_some(context, request->call);
     const watched_call_t *watched = check_watched(request->call);
     bool healed = watched->heals > 0 && watched->resumed >= watched->heals;
     bool breaks = !healed && attempt <= request->defects;
@@ -172,7 +189,7 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
         watched->kills || (!healed && !breaks && attempt <= request->defects + watched->deaths);
     check_handled(run, ledger_worker,
                   (instance_run_t){entries, fabric_context_delivery(context),
-                                   !breaks && !dies && request->fails});
+                                   !breaks && !dies && !ends && request->fails});
     if (dies) {
         return die_soon(context, request->call, run);
     }
@@ -197,6 +214,10 @@ static bool build(fabric_instance_t *instance, void *state)
 {
     (void)state;
     fabric_address_t address = fabric_instance_address(instance);
+    if (!simulated_worker_facts(ledger_worker).handles) { /* it is kept alive */
+        return !world_chance(world.plan.failing ? FAILING_UNBUILT_OF_10000 : UNBUILT_OF_10000) ||
+               fabric_build_failed(instance, "not now");
+    }
     check_build(address.type, address.id, ledger_worker);
     if (!world_chance(world.plan.failing ? FAILING_UNBUILT_OF_10000 : UNBUILT_OF_10000)) {
         return true;

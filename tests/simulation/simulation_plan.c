@@ -8,6 +8,7 @@ enum {
     SUPERVISED_EVERY = 4,
     FALSE_CLAIMS_EVERY = 5,
     SCHEDULES_EVERY = 3,
+    KEEPS_EVERY = 3,
     KEYED_EVERY = 3,   /* of full runs */
     CANCELS_EVERY = 2, /* so some of those with keys */
     FAILING_EVERY = 8,
@@ -162,6 +163,7 @@ static void plan_kinds(world_plan_t *plan, const simulation_options_t *options)
     if (options->clearing) { /* keys would stand for other messages after a clear */
         plan->clears = true;
         plan->keyed = plan->poison = false;
+        plan->false_claims = false; /* a clear ends what would show them: see README.md */
     }
 }
 
@@ -205,6 +207,7 @@ void world_draw_plan(const simulation_options_t *options)
     plan->poison = options->poison || (!calm && seed % POISON_EVERY == POISON_EVERY - 1);
     plan->supervised = options->poison || seed % SUPERVISED_EVERY == SUPERVISED_EVERY - 1;
     plan->schedules = seed % SCHEDULES_EVERY == 1;
+    plan->keeps = seed % KEEPS_EVERY == 2;
     plan->cancels = seed % CANCELS_EVERY == 0;
     plan->key_filter_bytes = seed % FULL_FILTER_EVERY == 0 ? 64 : 4096;
     plan->keyed = options->keyed || (options->full && seed % KEYED_EVERY == KEYED_EVERY - 1);

@@ -42,6 +42,7 @@ typedef struct worker_facts {
     runner_standing_t standing;
     uint64_t standing_us; /* since when */
     bool is_large;        /* has room for all entities */
+    bool handles;         /* a message is at hand */
 } worker_facts_t;
 worker_facts_t simulated_worker_facts(const process_t *process);
 /* Whether a broker's coordinator has taken all that has come. */

@@ -434,6 +434,12 @@ static fabric_error_t simulated_list_keys(store_t *store, uint32_t lane,
             list_keys(inner_of(store), lane, after, limit, visit, context, ended));
 }
 
+static fabric_error_t simulated_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
+                                          void *context)
+{
+    FORWARD(MEMORY_STORE_LOAD, list_kept(inner_of(store), lane, visit, context));
+}
+
 const store_driver_t simulation_store_driver = {
     .scheme = "simulated",
     .slice_rows_max = STORE_SLICE_ROWS_MAX,
@@ -476,4 +482,5 @@ const store_driver_t simulation_store_driver = {
     .find_places = simulated_find_places,
     .find_keys = simulated_find_keys,
     .list_keys = simulated_list_keys,
+    .list_kept = simulated_list_kept,
 };

@@ -350,13 +350,20 @@ static void stop(process_t *process)
 worker_facts_t simulated_worker_facts(const process_t *process)
 {
     const worker_t *worker = (const worker_t *)process;
+    bool handles = false;
+    for (uint32_t i = 0; i < EXECUTORS; i++) {
+        char text[LIMIT_TEXT_BYTES_MAX];
+        handles |=
+            worker->executors[i] && executor_describe(worker->executors[i], text, sizeof text);
+    }
     return (worker_facts_t){.types = worker->brought,
                             .app_version = worker->app_version,
                             .leaving = worker->leaving,
                             .runner = runner_id_of(worker->incarnation),
                             .standing = worker->standing,
                             .standing_us = worker->standing_us,
-                            .is_large = worker->is_large};
+                            .is_large = worker->is_large,
+                            .handles = handles};
 }
 
 void simulated_worker_crash(process_t *process, uint64_t culprit)

@@ -150,6 +150,7 @@ typedef struct world_plan {
     bool clears;      /* operators clear entities */
     bool deaths;      /* some of those end the processes of workers */
     uint32_t attempts_max;
+    bool keeps;   /* some handlers say whether their entity keeps itself alive */
     bool cancels; /* clients cancel some calls, and some handlers stop when they hear of it */
 } world_plan_t;
 

@@ -459,6 +459,53 @@ static void a_worker_that_comes_back_is_welcome_until_the_end(void **state)
     driver_close(&driver);
 }
 
+/* ---- volatile calls ---- */
+
+/* Workers do not join a broker that stops, and the next home of its lanes has others. */
+static driver_t *open_beside_another(void)
+{
+    driver_t *driver = driver_open();
+    broker_credential_t other = driver_credential(0xb1);
+    router_members(driver->router, &other, 1, driver->now_ms);
+    driver_client(driver, "c1", 1);
+    return driver;
+}
+
+static void volatile_calls_are_sent_again_while_a_broker_drains(void **state)
+{
+    (void)state;
+    driver_t *driver = open_beside_another();
+    driver_desire(driver, 0);
+    driver_pass_alive(driver, 2 * driver->config.lease_ms, peers);
+    driver_ask(driver, "c1", 1, "a", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    router_drain(driver->router, DRAIN_MS, driver->now_ms);
+    driver_ask(driver, "c1", 2, "a", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_NOT_HOME);
+    router_members(driver->router, NULL, 0, driver->now_ms); /* nobody else takes the lanes */
+    driver_ask(driver, "c1", 3, "a", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_close(&driver);
+}
+
+static void volatile_calls_whose_owner_leaves_a_draining_broker_are_sent_again(void **state)
+{
+    (void)state;
+    driver_t *driver = open_beside_another();
+    driver_worker(driver, "w1", 101);
+    router_drain(driver->router, DRAIN_MS, driver->now_ms);
+    driver_desire(driver, 0);
+    driver_ask(driver, "c1", 1, "a", 0);
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
+    while (driver_count(driver, "w1", KIND_RELEASE) > 0) {
+        message_release_t release = driver_take(driver, "w1", KIND_RELEASE)->as.release;
+        message_released_t released = {release.shard, release.home_epoch, release.owner_sequence};
+        driver_send(driver, "w1", released, &released);
+    }
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_NOT_HOME);
+    driver_close(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +527,8 @@ int main(void)
         cmocka_unit_test(a_broker_that_drains_waits_longer_for_results),
         cmocka_unit_test(a_broker_that_closes_keeps_its_lanes),
         cmocka_unit_test(a_worker_that_comes_back_is_welcome_until_the_end),
+        cmocka_unit_test(volatile_calls_are_sent_again_while_a_broker_drains),
+        cmocka_unit_test(volatile_calls_whose_owner_leaves_a_draining_broker_are_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,6 +147,20 @@ static void a_held_call_that_was_not_found_is_looked_up_by_the_next_hold(void **
 
 /* ---- settled calls ---- */
 
+static void settle(home_t *home, uint64_t settled)
+{
+    driver_send_settling(home->driver, "c", settled, ping, &(message_ping_t){.sequence = 1});
+}
+
+/* The replies to calls whose messages memory had come first. */
+static void expect_cancelled_after_others(home_t *home, uint64_t sequence)
+{
+    while (driver_count(home->driver, "c", KIND_REPLY) > 1) {
+        driver_take(home->driver, "c", KIND_REPLY);
+    }
+    expect_cancelled(home, sequence);
+}
+
 /* All calls are settled. */
 static home_t *open_settled(bool stored)
 {
@@ -156,7 +170,7 @@ static home_t *open_settled(bool stored)
     if (stored) {
         home_checkpoint(home);
     }
-    driver_send_settling(home->driver, "c", MANY + 1, ping, &(message_ping_t){.sequence = 1});
+    settle(home, MANY + 1);
     ask_again(home, STORED, 0);
     assert_int_equal(keys_look_up(home), 1);
     home_checkpoint(home);
@@ -168,10 +182,7 @@ static void check_cleared(bool stored)
 {
     home_t *home = open_settled(stored);
     clear(home, entity_in(0));
-    while (driver_count(home->driver, "c", KIND_REPLY) > 1) {
-        driver_take(home->driver, "c", KIND_REPLY); /* of those that memory had */
-    }
-    expect_cancelled(home, STORED);
+    expect_cancelled_after_others(home, STORED);
     home_close(&home);
 }
 
@@ -185,6 +196,57 @@ static void a_settled_call_whose_message_leaves_memory_hears_of_a_clear(void **s
 {
     (void)state;
     check_cleared(false);
+}
+
+/* The client settles on its calls before any of them is durable, and sends one again. */
+static void a_settled_call_that_is_in_a_batch_hears_of_a_clear(void **state)
+{
+    (void)state;
+    home_t *home = open_home();
+    assert_int_equal(home_ask(home, entity_in(0), MANY), 1);
+    settle(home, MANY + 1);
+    ask_again(home, STORED, 0);
+    assert_int_equal(keys_look_up(home), 0);
+    home_append(home);
+    home_checkpoint(home);
+    assert_true(home_counters(home).stored > 0);
+    clear(home, entity_in(0));
+    expect_cancelled_after_others(home, STORED);
+    home_close(&home);
+}
+
+static void a_settled_call_in_a_batch_stands_for_one_message(void **state)
+{
+    (void)state;
+    home_t *home = open_home();
+    assert_int_equal(home_ask(home, entity_in(0), 2), 1);
+    settle(home, 3);
+    static const uint8_t item[] = {0x92, 0xa1, 'x', 0x07};
+    message_request_t other = driver_request(2, entity_in(0), AGAIN);
+    other.payload = fabric_bytes(item, sizeof item);
+    driver_send(home->driver, "c", request, &other);
+    assert_int_equal(driver_rejected(home->driver, "c", 2), FABRIC_ERROR_ALREADY_PROCESSING);
+    ask_again(home, 2, 0);
+    driver_check(home->driver);
+    assert_int_equal(driver_count(home->driver, "c", KIND_REJECTED), 0);
+    home_close(&home);
+}
+
+/* The store does not know the call, so that it is accepted. */
+static void a_settled_call_that_is_accepted_hears_of_a_clear(void **state)
+{
+    (void)state;
+    home_t *home = open_home();
+    assert_int_equal(home_ask(home, entity_in(0), MANY), 1);
+    home_append(home);
+    settle(home, MANY + 2);
+    ask_again(home, MANY + 1, 0);
+    assert_int_equal(keys_look_up(home), 1);
+    home_append(home);
+    home_checkpoint(home);
+    clear(home, entity_in(0));
+    expect_cancelled_after_others(home, MANY + 1);
+    home_close(&home);
 }
 
 static void a_settled_call_that_only_the_store_has_is_answered_once(void **state)
@@ -209,6 +271,9 @@ int main(void)
         cmocka_unit_test(a_held_call_that_was_not_found_is_looked_up_by_the_next_hold),
         cmocka_unit_test(a_settled_call_that_only_the_store_has_hears_of_a_clear),
         cmocka_unit_test(a_settled_call_whose_message_leaves_memory_hears_of_a_clear),
+        cmocka_unit_test(a_settled_call_that_is_in_a_batch_hears_of_a_clear),
+        cmocka_unit_test(a_settled_call_in_a_batch_stands_for_one_message),
+        cmocka_unit_test(a_settled_call_that_is_accepted_hears_of_a_clear),
         cmocka_unit_test(a_settled_call_that_only_the_store_has_is_answered_once),
     };
     cmocka_set_test_filter(getenv("TEST_FILTER"));

@@ -32,10 +32,15 @@ static void expect_same(const decoded_record_t *ours, const journal_record_t *th
     assert_int_equal(ours->client, call.client);
     assert_int_equal(ours->sequence, call.sequence);
     assert_int_equal(ours->flags, result ? theirs->message_flags : message->flags);
-    assert_true(fabric_bytes_equal(ours->type, result ? theirs->state.type : message->type));
-    assert_true(fabric_bytes_equal(ours->entity, result ? theirs->state.entity : message->entity));
-    assert_true(fabric_bytes_equal(ours->state, theirs->state.state));
-    assert_int_equal(ours->state_version, theirs->state.version);
+    bool alive = theirs->kind == RECORD_ALIVE;
+    const store_state_t *state = &theirs->state;
+    fabric_bytes_t type = alive ? theirs->kept.type : result ? state->type : message->type;
+    fabric_bytes_t entity = alive ? theirs->kept.entity : result ? state->entity : message->entity;
+    assert_true(fabric_bytes_equal(ours->type, type));
+    assert_true(fabric_bytes_equal(ours->entity, entity));
+    assert_true(fabric_bytes_equal(ours->state, state->state));
+    assert_int_equal(ours->state_version, state->version);
+    assert_int_equal(ours->causes, theirs->kept.causes);
     assert_true(fabric_bytes_equal(ours->tag, message->tag));
     assert_true(fabric_bytes_equal(ours->payload, message->payload));
     assert_true(fabric_bytes_equal(ours->traceparent, message->traceparent));
@@ -509,6 +514,66 @@ static void a_row_of_something_else_is_found(void **state)
     end_expecting(story, "pending has request 1050 of lane 1, which the journal has not\n");
 }
 
+/* Entries of lane 2 up to 2, of which the checkpoint knows 1: "a" and "b" are kept alive as of it,
+ * "b" is not any more and "c" is as of the last. */
+static void tell_of_kept(story_t *story)
+{
+    store_kept_t kept = {.type = fabric_bytes_of("T"),
+                         .entity = fabric_bytes_of("a"),
+                         .shard = {0x10002},
+                         .causes = 1};
+    journal_audit_checkpoint(story->audit, 2, 1);
+    story->next = (store_entry_t){.lane = 2, .adopt = true, .last_id = ID + 100};
+    story->log_bytes = 0;
+    append(story);
+    journal_put_alive(story->writer, &kept);
+    kept.entity = fabric_bytes_of("b");
+    journal_put_alive(story->writer, &kept);
+    append(story);
+    kept.causes = 0;
+    journal_put_alive(story->writer, &kept);
+    kept.causes = 1;
+    kept.entity = fabric_bytes_of("c");
+    journal_put_alive(story->writer, &kept);
+    append(story);
+    add_rows(story, 2, 3);
+}
+
+static void add_kept(story_t *story, const char *entity, uint64_t causes)
+{
+    audit_kept_t row = {.lane = 2,
+                        .shard = 0x10002,
+                        .number = 1,
+                        .causes = causes,
+                        .type = fabric_bytes_of("T"),
+                        .entity = fabric_bytes_of(entity)};
+    journal_audit_kept(story->audit, &row);
+}
+
+static void rows_of_kept_entities_are_right(void **state)
+{
+    story_t *story = *state;
+    tell_of_kept(story);
+    add_kept(story, "a", 1);
+    end_expecting(story, ""); /* those of b and c may be there, or not */
+}
+
+static void a_kept_entity_without_its_row_is_found(void **state)
+{
+    story_t *story = *state;
+    tell_of_kept(story);
+    add_kept(story, "b", 1);
+    end_expecting(story, "kept_alive: an entity of lane 2 has causes 0, and 1 by the journal\n");
+}
+
+static void a_row_of_no_kept_entity_is_found(void **state)
+{
+    story_t *story = *state;
+    tell_of_kept(story);
+    add_kept(story, "a", 3);
+    end_expecting(story, "kept_alive: an entity of lane 2 has causes 3, and 1 by the journal\n");
+}
+
 #define audit_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -532,6 +597,9 @@ int main(void)
         audit_test(wrong_columns_are_found),
         audit_test(calls_of_another_body_are_found),
         audit_test(a_row_of_something_else_is_found),
+        audit_test(rows_of_kept_entities_are_right),
+        audit_test(a_kept_entity_without_its_row_is_found),
+        audit_test(a_row_of_no_kept_entity_is_found),
     };
     return cmocka_run_group_tests_name("checker_journal", tests, NULL, NULL);
 }

@@ -422,6 +422,7 @@ static void put_random(bench_t *bench, model_t *model)
     switch (event.kind) {
     case RECORD_ADOPT:
     case RECORD_CLEAR:
+    case RECORD_ALIVE:
         break;
     case RECORD_MESSAGE:
         journal_put_message(bench->writer, &bench->message, event.position, event.attempts);
@@ -481,6 +482,32 @@ static void clear_between(bench_t *bench, bool early)
     assert_int_equal(find(bench)->standing, JOURNAL_PENDING);
     bench->message.id.value = id;
     assert_int_equal(find(bench)->standing, JOURNAL_CLEARED);
+}
+
+static void put_alive(bench_t *bench, uint32_t causes)
+{
+    journal_put_alive(bench->writer, &(store_kept_t){.type = bench->message.type,
+                                                     .entity = bench->message.entity,
+                                                     .shard = bench->message.shard,
+                                                     .causes = causes});
+}
+
+static void test_ms_01_a_clear_ends_what_keeps_its_entity_alive(void **state)
+{
+    bench_t *bench = *state;
+    put_alive(bench, ALIVE_BY_HANDLER);
+    put_clear(bench, ID + 10);
+    take_entry(bench);
+    put_alive(bench, ALIVE_BY_RESOURCE);
+    take_entry(bench);
+    size_t count = 0;
+    const store_kept_t *kept = journal_fold_kept(bench->fold, &count);
+    assert_int_equal(count, 3);
+    assert_int_equal(kept[1].causes, 0);
+    assert_int_equal(kept[1].shard.value, bench->message.shard.value);
+    assert_true(fabric_bytes_equal(kept[1].type, bench->message.type));
+    assert_true(fabric_bytes_equal(kept[1].entity, bench->message.entity));
+    assert_int_equal(kept[2].causes, ALIVE_BY_RESOURCE);
 }
 
 static void test_ms_01_a_clear_ends_the_messages_of_its_entity(void **state)
@@ -631,6 +658,7 @@ int main(void)
         fold_test(a_dead_letter_brings_its_message),
         fold_test(an_end_is_final),
         fold_test(test_ms_01_a_clear_ends_the_messages_of_its_entity),
+        fold_test(test_ms_01_a_clear_ends_what_keeps_its_entity_alive),
         fold_test(the_place_of_a_clear_does_not_matter),
         fold_test(a_clear_leaves_ends_and_frees_keys),
         fold_test(a_damaged_clear_counts_by_the_entitys_hash),

@@ -62,36 +62,46 @@ static void check_ownership(const executor_t *executor, const ownership_t *owner
     expect("busy entities that an ownership does not list", 0, busy);
 }
 
-static void check_residents(const entity_table_t *entities)
+static uint64_t count_resting(const residents_t *residents, rest_t rest)
 {
-    uint64_t residents = 0;
-    uint64_t resting = 0;
-    uint64_t listed = 0;
-    uint64_t outside = 0;
-    uint64_t resources = 0;
-    for (const entity_t *entity = entities->by_key; entity; entity = entity->hh.next) {
-        residents += entity_is_resident(entity);
-        resting += entity->state == ENTITY_STARTED && !entity->first && !entity->kept &&
-                   !entity->resources;
-        for (const resource_t *resource = entity->resources; resource; resource = resource->next) {
-            resources++;
-        }
-    }
+    uint64_t count = 0;
     const entity_t *before = NULL;
-    for (const entity_t *entity = entities->residents.resting; entity;
-         entity = entity->resting_next) {
-        listed += entity->resting;
-        if (before && entities->residents.ordered) {
+    for (const entity_t *entity = residents->resting[rest]; entity; entity = entity->resting_next) {
+        count += entity->rest == rest;
+        if (before && residents->ordered) {
             expect("the order of residents that rest", before->used_ms <= entity->used_ms, true);
         }
         before = entity;
     }
+    return count;
+}
+
+static void check_residents(const entity_table_t *entities)
+{
+    uint64_t residents = 0;
+    uint64_t resting = 0;
+    uint64_t idle = 0;
+    uint64_t outside = 0;
+    uint64_t resources = 0;
+    for (const entity_t *entity = entities->by_key; entity; entity = entity->hh.next) {
+        bool rests = entity->state == ENTITY_STARTED && !entity->first && !entity->resources;
+        residents += entity_is_resident(entity);
+        resting += rests;
+        idle += rests && !entity->kept;
+        for (const resource_t *resource = entity->resources; resource; resource = resource->next) {
+            resources++;
+        }
+    }
+    uint64_t listed_idle = count_resting(&entities->residents, REST_IDLE);
+    uint64_t listed = listed_idle + count_resting(&entities->residents, REST_KEPT);
     for (const entity_t *entity = entities->outside.first; entity; entity = entity->queue_next) {
         outside++;
     }
     expect("residents", entities->residents.count, residents);
     expect("more residents than there may be", residents > entities->residents.max, false);
     expect("residents that rest", listed, resting);
+    expect("those that do not keep themselves alive", listed_idle, idle);
+    expect("their number", entities->residents.idle, idle);
     expect("resources", entities->instance.resource_count, resources);
     expect("entities that wait for room", entities->outside_count, outside);
 }

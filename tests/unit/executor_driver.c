@@ -234,12 +234,20 @@ static void take_slow(void *context, const char *text)
     snprintf(d->slow, sizeof d->slow, "%s", text);
 }
 
+static void take_evicted(void *context, const char *text)
+{
+    executor_driver_t *d = (executor_driver_t *)context;
+    d->evicted_told++;
+    snprintf(d->evicted, sizeof d->evicted, "%s", text);
+}
+
 static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
 {
     d->executor = executor_new(d->types, limits,
                                &(executor_hooks_t){.interrupts = d->interrupts,
                                                    .report_defect = take_defect,
                                                    .report_slow = take_slow,
+                                                   .report_evicted = take_evicted,
                                                    .report_context = d,
                                                    .runner = {"w1", 7}});
 }
@@ -467,6 +475,24 @@ void exec_state(executor_driver_t *d, const char *id, uint64_t activation, uint6
     work->deliveries[0].attempt = version;
 }
 
+void exec_wake(executor_driver_t *d, const char *id, uint64_t activation, uint32_t causes)
+{
+    work_frame_t *frame = work_frame_copy(fabric_bytes_of(id));
+    message_deliver_t wake = {.shard = EXECUTOR_DRIVER_SHARD,
+                              .home_epoch = d->home_epoch,
+                              .owner_sequence = 1,
+                              .activation = activation,
+                              .attempt = causes,
+                              .flags = WORK_WAKE,
+                              .type = fabric_bytes_of("Sum"),
+                              .id = frame->bytes};
+    work_t *work = work_new(WORK_DELIVERIES, 0, (work_source_t){0, d->home_epoch}, 1);
+    work->frame = frame;
+    work->round = d->round;
+    work = work_add(work, &wake);
+    executor_give(d->executor, &work);
+}
+
 fabric_bytes_t exec_amount(executor_driver_t *d, int64_t amount)
 {
     amount_t value = {amount};
@@ -500,6 +526,26 @@ void exec_complete(executor_driver_t *d, int64_t amount)
     fabric_pending_reply(&d->pending, &reply);
 }
 
+static void note_alive(executor_driver_t *d, const work_output_t *output)
+{
+    wire_reader_t messages = wire_reader(work_output_messages(output));
+    wire_reader_t body;
+    message_kind_t kind;
+    message_alive_t alive;
+    while (frame_next(&messages, &body)) {
+        if (message_open(&body, &kind) == FABRIC_OK && kind == KIND_ALIVE) {
+            size_t size = strlen(d->alive);
+            assert_int_equal(message_get_alive(&body, &alive), FABRIC_OK);
+            assert_int_equal(alive.shard, EXECUTOR_DRIVER_SHARD);
+            assert_int_equal(alive.home_epoch, d->home_epoch);
+            assert_true(fabric_bytes_equal(alive.type, fabric_bytes_of("Sum")));
+            snprintf(d->alive + size, sizeof d->alive - size, "%s%.*s%u%s", size > 0 ? " " : "",
+                     (int)alive.id.size, (const char *)alive.id.data, (unsigned)alive.causes,
+                     alive.absent ? "-" : "");
+        }
+    }
+}
+
 void exec_run(executor_driver_t *d)
 {
     while (executor_step(d->executor, d->now_ms)) {
@@ -512,6 +558,12 @@ void exec_run(executor_driver_t *d)
     work_output_list_destroy(&d->outputs);
     d->outputs = executor_take_output(d->executor);
     d->results_open = false;
+    d->alive[0] = '\0';
+    for (const work_output_t *output = d->outputs; output; output = output->next) {
+        if (output->kind == OUTPUT_RESULTS) {
+            note_alive(d, output);
+        }
+    }
 }
 
 static void take_result_state(executor_driver_t *d, wire_reader_t *body, message_result_t *result)
@@ -536,6 +588,9 @@ bool exec_next_result(executor_driver_t *d, message_result_t *result)
         }
         if (frame_next(&d->results, &body)) {
             assert_int_equal(message_open(&body, &kind), FABRIC_OK);
+            if (kind == KIND_ALIVE) { /* see `alive` */
+                continue;
+            }
             d->stateful = kind == KIND_RESULT_STATE;
             if (d->stateful) {
                 take_result_state(d, &body, result);

@@ -73,6 +73,13 @@ typedef struct executor_driver {
     /* The same for handlers that took long. */
     int slow_told;
     char slow[512];
+    /* The same for entities that keep themselves alive and made room. */
+    int evicted_told;
+    char evicted[512];
+
+    /* What the last run has told of entities that are kept alive, in order: id, causes in digits,
+     * and "-" where there is no instance; with spaces between. */
+    char alive[256];
 
     work_output_t *outputs; /* of the last run */
     wire_reader_t results;
@@ -119,6 +126,8 @@ fabric_bytes_t exec_amount(executor_driver_t *d, int64_t amount);
 void exec_add(executor_driver_t *d, const char *id, int64_t amount); /* durable */
 void exec_durable(executor_driver_t *d, const char *id, const char *tag);
 void exec_volatile(executor_driver_t *d, const char *id, const char *tag);
+/* The home wants the entity to have an instance, as of this activation; owner sequence 1. */
+void exec_wake(executor_driver_t *d, const char *id, uint64_t activation, uint32_t causes);
 /* Completes the handle `pending` with a reply; any thread. */
 void exec_complete(executor_driver_t *d, int64_t amount);
 /* The caller of the request to this entity wants it to end; owner sequence 1. */

@@ -62,11 +62,17 @@ static journal_attempts_t any_attempts(void)
     return (journal_attempts_t){(uint32_t)any_number(32), (uint32_t)any_number(32)};
 }
 
+/* A name has 1 byte at least. */
+static fabric_bytes_t name_of(fabric_bytes_t name)
+{
+    return name.size > 0 ? name : fabric_bytes_of("n");
+}
+
 char *journal_sample_put(journal_writer_t *writer, const store_message_t *message)
 {
     static const journal_record_kind_t kinds[] = {RECORD_ADOPT,   RECORD_MESSAGE, RECORD_RESULT,
                                                   RECORD_ATTEMPT, RECORD_DEAD,    RECORD_MOVE,
-                                                  RECORD_CLEAR};
+                                                  RECORD_CLEAR,   RECORD_ALIVE};
     journal_record_t put = {
         .kind = kinds[(size_t)rand() % (sizeof kinds / sizeof kinds[0])],
         .id = message->id,
@@ -91,6 +97,16 @@ char *journal_sample_put(journal_writer_t *writer, const store_message_t *messag
                                  .epoch = any_number(64),
                                  .name = journal_sample_bytes(255)};
         journal_put_adopt(writer, put.broker, put.epoch, put.name);
+        break;
+    case RECORD_ALIVE:
+        put = (journal_record_t){.kind = RECORD_ALIVE,
+                                 .shard = message->shard,
+                                 .kept = {.type = name_of(message->type),
+                                          .entity = name_of(message->entity),
+                                          .shard = message->shard,
+                                          .causes = (uint32_t)any_number(32)}};
+        put.entity_hash = journal_entity_hash(put.kept.type, put.kept.entity);
+        journal_put_alive(writer, &put.kept);
         break;
     case RECORD_MESSAGE:
         journal_put_message(writer, message, put.position, put.attempts);
@@ -203,6 +219,11 @@ static void put_fields(FILE *text, const journal_record_t *record)
         put_bytes(text, "broker", fabric_bytes(record->broker.bytes, sizeof record->broker.bytes));
         put_number(text, "epoch", record->epoch);
         put_name(text, "name", record->name);
+        break;
+    case RECORD_ALIVE:
+        put_name(text, "type", record->kept.type);
+        put_name(text, "entity", record->kept.entity);
+        put_number(text, "causes", record->kept.causes);
         break;
     case RECORD_MESSAGE:
     case RECORD_MOVE:

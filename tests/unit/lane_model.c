@@ -22,6 +22,7 @@ void lane_model_init(lane_model_t *model, uint32_t lanes, uint32_t slice_rows_ma
 void lane_model_clear(lane_model_t *model)
 {
     lane_message_t *at, *next;
+    lane_kept_clear(&model->kept);
     HASH_ITER(by_id, model->messages, at, next)
     {
         HASH_DELETE(by_id, model->messages, at);
@@ -215,6 +216,7 @@ uint64_t lane_model_append(lane_model_t *model, uint32_t lane, const lane_batch_
     for (size_t i = 0; i < batch->end_count; i++) {
         end(model, rows, &batch->ends[i]);
     }
+    lane_kept_append(&model->kept, lane, rows->number, batch);
     for (size_t i = 0; i < batch->clear_count; i++) {
         lane_model_clear_entity(model, lane, &batch->clears[i]);
     }
@@ -222,47 +224,6 @@ uint64_t lane_model_append(lane_model_t *model, uint32_t lane, const lane_batch_
 }
 
 /* ---- slices ---- */
-
-static void add(uint64_t *digest, const void *data, size_t size)
-{
-    *digest = XXH3_64bits_withSeed(data, size, *digest);
-}
-
-uint64_t lane_model_digest(const store_slice_t *slice)
-{
-    uint64_t digest = slice->begun * 2 + slice->last;
-    for (size_t i = 0; i < slice->put_count; i++) {
-        const store_pending_t *put = &slice->puts[i];
-        add(&digest, put, sizeof *put);
-        add(&digest, put->type.data, put->type.size);
-        add(&digest, put->entity.data, put->entity.size);
-        add(&digest, put->tag.data, put->tag.size);
-        add(&digest, put->body.data, put->body.size);
-    }
-    for (size_t i = 0; i < slice->scheduled_count; i++) {
-        add(&digest, &slice->scheduled[i], sizeof slice->scheduled[i]);
-        add(&digest, slice->scheduled[i].body.data, slice->scheduled[i].body.size);
-    }
-    add(&digest, slice->unscheduled, slice->unscheduled_count * sizeof *slice->unscheduled);
-    add(&digest, slice->amendments, slice->amendment_count * sizeof *slice->amendments);
-    add(&digest, slice->deletes, slice->delete_count * sizeof *slice->deletes);
-    for (size_t i = 0; i < slice->dead_count; i++) {
-        const store_dead_row_t *dead = &slice->dead[i];
-        add(&digest, dead, sizeof *dead);
-        add(&digest, dead->text.data, dead->text.size);
-        add(&digest, dead->entity.data, dead->entity.size);
-        add(&digest, dead->body.data, dead->body.size);
-    }
-    for (size_t i = 0; i < slice->key_count; i++) {
-        add(&digest, &slice->keys[i], sizeof slice->keys[i]);
-        add(&digest, slice->keys[i].reply.payload.data, slice->keys[i].reply.payload.size);
-    }
-    if (slice->clear) {
-        add(&digest, slice->clear, sizeof *slice->clear);
-        add(&digest, slice->clear->entity.data, slice->clear->entity.size);
-    }
-    return digest;
-}
 
 static void expect_message(const store_message_t *a, const store_message_t *b)
 {
@@ -373,7 +334,8 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
     lane_rows_t *rows = &model->rows[lane];
     assert_true(slice->put_count + slice->amendment_count + slice->delete_count +
                     slice->dead_count + slice->scheduled_count + slice->unscheduled_count +
-                    slice->key_count + (slice->clear ? slice->clear->rows_max : 0) <=
+                    slice->key_count + slice->kept_count +
+                    (slice->clear ? slice->clear->rows_max : 0) <=
                 model->slice_rows_max);
     for (size_t i = 0; i < slice->put_count; i++) {
         put(model, rows, &slice->puts[i]);
@@ -397,6 +359,7 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
     for (size_t i = 0; i < slice->key_count; i++) {
         put_key(model, rows, &slice->keys[i]);
     }
+    lane_kept_commit(model->kept, lane, slice);
     for (size_t i = 0; i < slice->delete_count; i++) {
         lane_message_t *at = find_position(model, slice->deletes[i]);
         assert_non_null(at);
@@ -435,6 +398,7 @@ static journal_attempts_t counts_found(const lane_message_t *at, uint64_t checkp
 void lane_model_check(const lane_model_t *model, uint32_t lane)
 {
     uint64_t checkpoint = model->rows[lane].checkpoint;
+    lane_kept_check(model->kept, lane, checkpoint);
     for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
         if (lane_of(model, at) != lane) {
             continue;
@@ -575,6 +539,7 @@ void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t 
     adoption->messages = chains.messages.first;
     adoption->dead = chains.dead.first;
     adoption->ended = chains.ended.first;
+    lane_kept_adopt(model->kept, adoption);
     LL_SORT2(adoption->messages, compare_positions, chain);
 }
 

@@ -53,6 +53,57 @@ static void check_rows(const router_t *router)
     router_expect("bytes of journal without a checkpoint", router->new_journal_bytes, new_bytes);
 }
 
+/* ---- entities that are kept alive ---- */
+
+static void check_alives(const router_t *router)
+{
+    uint64_t all = 0;
+    uint64_t wanted = 0;
+    uint64_t changed = 0;
+    uint64_t in_rows = 0;
+    uint64_t in_lanes = 0;
+    uint64_t in_states = 0;
+    const alive_t *alive;
+    for (alive = router->alives; alive; alive = alive->by_name.next) {
+        all++;
+        wanted += alive->wanted != 0;
+        changed += alive->changed != 0;
+    }
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        uint64_t count = 0;
+        const lane_alive_t *lane = &router->lanes[i].alive;
+        for (alive = lane->all; alive; alive = alive->lane_next) {
+            count++;
+        }
+        for (alive = lane->next; alive; alive = alive->changed_next) {
+            in_rows++;
+        }
+        for (alive = lane->current; alive; alive = alive->changed_next) {
+            in_rows++;
+        }
+        router_expect("entities of a lane that are kept alive", lane->count, count);
+        in_lanes += count;
+    }
+    for (const ownership_t *ownership = router->ownerships; ownership;
+         ownership = ownership->by_key.next) {
+        uint64_t waking = 0;
+        for (unsigned state = 0; state <= ALIVE_ASIDE; state++) {
+            for (alive = ownership->alive.lists[state]; alive; alive = alive->next) {
+                router_expect("the state of a list", alive_now(alive), state);
+                in_states++;
+                waking += state == ALIVE_WAKING;
+            }
+        }
+        router_expect("entities that are woken", ownership->alive.waking, waking);
+        router_expect("entities that are woken without an owner", waking > 0 && !ownership->owner,
+                      false);
+    }
+    router_expect("entities that are kept alive", router->counters.kept_alive, wanted);
+    router_expect("the same of all lanes", in_lanes, all);
+    router_expect("the same of all states", in_states, all);
+    router_expect("rows of entities that are kept alive", in_rows, changed);
+}
+
 /* ---- overflow ---- */
 
 /* A scheduled message that was cancelled: only its end is in the queue. */
@@ -247,6 +298,7 @@ static void check_ghosts(const router_t *router)
 void router_check_lanes(const router_t *router)
 {
     check_rows(router);
+    check_alives(router);
     check_overflows(router);
     check_schedules(router);
     check_ghosts(router);

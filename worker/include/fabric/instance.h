@@ -45,7 +45,10 @@
  *     it is closed, or nothing has asked for it for its idle time: then it is released. When the
  *     shard moves away, and when the worker stops, the resource is left: what it stands for goes
  *     on, and the entity's next instance, on whichever worker, acquires it anew. An entity with
- *     resources is stopped neither when it is idle nor to make room for others.
+ *     resources is stopped neither when it is idle nor to make room for others, and comes back by
+ *     itself like one that keeps itself alive. So a build function that acquires what its entity
+ *     had finds it again without a message, and it is released when nobody uses it. An instance
+ *     that has come back and acquires nothing is stopped when it is idle, and then is not kept.
  */
 #ifndef FABRIC_INSTANCE_H
 #define FABRIC_INSTANCE_H

@@ -371,15 +371,26 @@ void *fabric_context_allocate(fabric_context_t *context, size_t size);
 FABRIC_PUBLIC
 fabric_instance_t *fabric_context_instance(fabric_context_t *context);
 
-/** Whether the entity keeps itself alive, from now until it says otherwise or its state ends: while
- *  it does, it is stopped neither when it is idle nor to make room for others. It is stopped all
- *  the same when its shard moves away, after a defect, by fabric_context_terminate(), and when the
- *  worker stops; nothing starts it again then but its next message. */
+/** Whether the entity keeps itself alive, from now until it says otherwise or terminates itself.
+ *  While it does, it is not stopped when it is idle, and it comes back by itself, without a
+ *  message, whenever its instance has ended otherwise: on another worker when this one stops, dies
+ *  or loses the shard, and on this one after a defect. Its build function then finds a fresh state.
+ *  Messages come first: where a message needs room and no other resident rests, the one that keeps
+ *  itself alive and has rested longest is stopped (worker.evicted), and comes back when there is
+ *  room.
+ *
+ *  The wish is stored: for a durable message before its result is, so that who has the reply can
+ *  rely on it; for a volatile message some milliseconds after the handler has returned. It holds
+ *  also where the handler then fails or breaks. A worker that has no room for an instance (see
+ *  `residents`), or whose build function fails, is asked again, after pauses of up to 10 s; an
+ *  entity on whose building three workers in a row have died waits for its next message. Up to
+ *  100,000 entities of each lane are kept alive; the broker refuses, and counts, what is beyond. */
 FABRIC_PUBLIC
 void fabric_context_keep_alive(fabric_context_t *context, bool keep);
 
 /** Ends the entity's state after this message: when the handler has returned, or its handle was
- *  completed, the entity is stopped. Its next message finds a fresh instance. */
+ *  completed, the entity is stopped. Its next message finds a fresh instance. An entity that kept
+ *  itself alive does so no more; its resources stay. */
 FABRIC_PUBLIC
 void fabric_context_terminate(fabric_context_t *context);
 
@@ -457,9 +468,10 @@ typedef struct fabric_worker_options {
     uint32_t window;    /**< deliveries that may wait here at once; default 16,384 */
     /** Entities that may have state at once, shared out evenly among the executors, of which there
      *  are no more than that. At the bound the entity that has rested longest is stopped to make
-     *  room for another; one rests while it has no message and no pending handler, and does not
-     *  keep itself alive. While none rests, a volatile message to another entity ends with
-     *  MAILBOX_FULL, and a durable one waits. Default 10,000; FABRIC_UNBOUNDED: any number. */
+     *  room for another; one rests while it has no message, no pending handler and no resource.
+     *  Those that keep themselves alive are stopped after all others. While none rests, a volatile
+     *  message to another entity ends with MAILBOX_FULL, and a durable one waits. Default 10,000;
+     *  FABRIC_UNBOUNDED: any number. */
     uint32_t residents;
     /** Version of the program, larger for newer ones: what a worker of some version has run moves
      *  to one of a smaller version only where no worker that brings the entity type has an equal or
@@ -493,7 +505,10 @@ typedef struct fabric_worker_options {
      *  - worker.recovered (info): an executor that was stuck goes on;
      *  - worker.slow (warn): a handler takes, or took, longer than slow_ms of its entity type:
      *    entity, tag, request id and for how long. At most 10 events a second are told for each
-     *    executor; the next one says how many were left out. */
+     *    executor; the next one says how many were left out;
+     *  - worker.evicted (warn): all residents but entities that keep themselves alive have
+     *    something to do, and the one of those that has rested longest made room for a message. At
+     *    most 10 events a second, as above. */
     fabric_log_fn *log;
     void *log_context; /**< given to log */
 } fabric_worker_options_t;
@@ -545,6 +560,7 @@ typedef struct fabric_worker_stats {
     uint64_t handled;  /**< handlers that ended */
     uint64_t defects;  /**< of these, defects */
     uint64_t slow;     /**< handlers that took longer than slow_ms of their entity type */
+    uint64_t evicted;  /**< instances of entities that keep themselves alive, to make room */
     uint64_t entities; /**< entities in memory now */
     uint64_t shards;   /**< ownerships now: entity types of shards */
     /** Messages of brokers that could not be read or came too late, and results of connections that

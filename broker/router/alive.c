@@ -1,0 +1,259 @@
+/* Waking entities that are kept alive: see alive_state.h. */
+#include "broker/router/router_state.h"
+#include "core/address.h"
+
+/* How many instances one ownership's owner is asked for at a time; how long a lapsed lease is
+ * waited for. */
+enum { WINDOW = 16, LEASE_PAUSE_MS = 200 };
+/* Of those that an owner has left, how many are looked at in one turn for one to ask for. */
+enum { LEFT_AT_ONCE = 256 };
+
+/* ---- asking for instances ---- */
+
+static void pause_for(router_t *router, ownership_t *ownership, uint64_t pause_ms)
+{
+    timers_set(&router->alive_pauses, &ownership->alive.pause, router->now_ms + pause_ms);
+}
+
+/* No instance was made, or one made room for a message: half as long a pause again with each, up to
+ * a bound. A pause that is under way is no longer for it. */
+static void back_off(router_t *router, ownership_t *ownership)
+{
+    const router_config_t *config = &router->config;
+    uint64_t pause_ms = config->backoff_ms;
+    for (uint32_t i = 0; i < ownership->alive.refusals && pause_ms < config->backoff_max_ms; i++) {
+        pause_ms = (pause_ms * 3 + 1) / 2;
+    }
+    ownership->alive.refusals++;
+    if (ownership->alive.pause.position == 0) {
+        pause_for(router, ownership,
+                  pause_ms < config->backoff_max_ms ? pause_ms : config->backoff_max_ms);
+    }
+}
+
+/* While messages of an activation that is over are at the owner, its entity must not begin anew:
+ * it would take those of them that are still to come. */
+static bool may_wake(router_t *router, const alive_t *alive, uint64_t *activation)
+{
+    const entity_t *entity = mailbox_find(router, alive_type(alive), alive_id(alive));
+    if (entity && entity->restarting) {
+        return false;
+    }
+    *activation = entity ? entity->activation : ++router->activations;
+    return true;
+}
+
+static void send(router_t *router, const alive_t *alive, uint64_t activation)
+{
+    const ownership_t *ownership = alive->ownership;
+    message_alive_t message = {.shard = ownership->shard->id.value,
+                               .home_epoch = ownership->token.home_epoch,
+                               .owner_sequence = ownership->token.owner_sequence,
+                               .activation = activation,
+                               .causes = alive->wanted,
+                               .type = alive_type(alive),
+                               .id = alive_id(alive)};
+    message_put_alive(peer_writer(router, ownership->owner->peer), &message);
+    router->counters.woken++;
+}
+
+/* Whether the next one may be asked for now. One that may have ended an owner is asked for alone.
+ */
+static bool has_place(const alive_part_t *part)
+{
+    const alive_t *first = part->lists[ALIVE_ASLEEP];
+    const alive_t *waking = part->lists[ALIVE_WAKING];
+    bool alone = part->refusals > 0 || first->losses > 0 || (waking && waking->losses > 0);
+    return part->waking < (alone ? 1u : WINDOW);
+}
+
+/* Those that an owner has left come after the others that are asleep. */
+static alive_t *next_asleep(router_t *router, alive_part_t *part)
+{
+    alive_t *left;
+    for (unsigned i = 0;
+         i < LEFT_AT_ONCE && !part->lists[ALIVE_ASLEEP] && (left = part->lists[ALIVE_LEFT]); i++) {
+        alive_set_state(router, left, left->wanted != 0 ? ALIVE_ASLEEP : ALIVE_AWAKE);
+    }
+    return part->lists[ALIVE_ASLEEP];
+}
+
+static void go_on(router_t *router, ownership_t *ownership)
+{
+    alive_part_t *part = &ownership->alive;
+    bool is_paused = part->pause.position != 0;
+    bool has_some = part->lists[ALIVE_ASLEEP] || part->lists[ALIVE_LEFT];
+    if (!has_some || ownership->state != OWNERSHIP_OWNED || is_paused) {
+        return;
+    }
+    if (!ownership_dispatches(router, ownership) || !ownership->owner->peer) {
+        pause_for(router, ownership, LEASE_PAUSE_MS);
+        return;
+    }
+    alive_t *alive;
+    while ((alive = next_asleep(router, part)) && has_place(part)) {
+        uint64_t activation;
+        if (!may_wake(router, alive, &activation)) {
+            pause_for(router, ownership, NOT_TAKEN_DELAY_MS);
+            return;
+        }
+        alive_set_state(router, alive, ALIVE_WAKING);
+        send(router, alive, activation);
+    }
+    if (!alive && part->lists[ALIVE_LEFT]) {
+        pause_for(router, ownership, NOT_TAKEN_DELAY_MS);
+    }
+}
+
+void alive_owned(router_t *router, ownership_t *ownership)
+{
+    go_on(router, ownership);
+}
+
+/* An owner that is gone may have died of the instances that it was making. */
+static void sleep_again(router_t *router, alive_t *alive, bool died)
+{
+    bool waking = alive->state == ALIVE_WAKING;
+    alive->losses += died && waking;
+    bool aside = waking && alive->losses >= router->config.crashes_max;
+    alive_set_state(router, alive, aside ? ALIVE_ASIDE : ALIVE_ASLEEP);
+}
+
+void alive_lost(router_t *router, ownership_t *ownership)
+{
+    alive_part_t *part = &ownership->alive;
+    bool died = ownership->owner->unreachable;
+    timers_cancel(&router->alive_pauses, &part->pause);
+    part->refusals = 0;
+    while (part->lists[ALIVE_WAKING]) {
+        sleep_again(router, part->lists[ALIVE_WAKING], died);
+    }
+    alive_leave(part);
+}
+
+void alive_tick(router_t *router)
+{
+    timer_entry_t *pause;
+    while ((pause = timers_take_due(&router->alive_pauses, router->now_ms))) {
+        go_on(router, TIMER_OWNER(pause, ownership_t, alive.pause));
+    }
+}
+
+/* ---- what workers say ---- */
+
+/* What keeps the entity alive is to become durable. */
+static void want(router_t *router, alive_t *alive, uint32_t causes)
+{
+    if (alive->wanted == causes) {
+        return;
+    }
+    router->counters.kept_alive += (uint64_t)(causes != 0) - (uint64_t)(alive->wanted != 0);
+    alive->wanted = causes;
+    alive->changes++;
+    store_kept_t kept = {.type = alive_type(alive),
+                         .entity = alive_id(alive),
+                         .shard = alive->ownership->shard->id,
+                         .causes = causes};
+    batch_add_kept(&lane_of(router, kept.shard)->batches, &kept);
+}
+
+/* The ownership that the message is of; NULL: the runner does not have it. */
+static ownership_t *ownership_of_message(router_t *router, const runner_t *runner,
+                                         const message_alive_t *message)
+{
+    shard_t *shard = message->shard <= UINT32_MAX
+                         ? shard_find(router, (shard_id_t){(uint32_t)message->shard})
+                         : NULL;
+    token_t token = {message->home_epoch, message->owner_sequence};
+    ownership_t *ownership = shard ? ownership_of_token(shard, token) : NULL;
+    bool owns = ownership && ownership->owner == runner &&
+                fabric_bytes_equal(ownership_type(ownership), message->type) &&
+                address_shard_number(message->id, router->config.shards_per_group) ==
+                    shard_id_number(ownership->shard->id);
+    return owns ? ownership : NULL;
+}
+
+/* The owner could not make the instance that it was asked for. That says nothing of the causes. */
+static void refused(router_t *router, ownership_t *ownership, const message_alive_t *message)
+{
+    alive_t *alive = alive_find(router, message->type, message->id);
+    if (alive && alive->state == ALIVE_WAKING) {
+        alive_set_state(router, alive, ALIVE_ASLEEP);
+        back_off(router, ownership);
+    }
+}
+
+static void keep(router_t *router, ownership_t *ownership, const message_alive_t *message)
+{
+    alive_t *alive = alive_find(router, message->type, message->id);
+    const lane_alive_t *lane = &lane_of(router, ownership->shard->id)->alive;
+    if (!alive && lane->count >= LIMIT_KEPT_ALIVE_MAX) {
+        router->counters.kept_refused++;
+        return;
+    }
+    alive = alive ? alive : alive_add(router, ownership, message->id);
+    want(router, alive, (uint32_t)message->causes);
+    if (message->absent == 0) {
+        alive->losses = 0;
+        ownership->alive.refusals = 0;
+        alive_set_state(router, alive, ALIVE_AWAKE);
+    } else {
+        alive_set_state(router, alive, ALIVE_ASLEEP);
+        back_off(router, ownership);
+    }
+}
+
+void alive_end(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
+{
+    alive_t *alive = alive_find(router, type, id);
+    if (alive) {
+        want(router, alive, 0);
+        alive_set_state(router, alive, ALIVE_AWAKE);
+        alive_release(router, alive);
+    }
+}
+
+void alive_cleared(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
+{
+    alive_t *alive = alive_find(router, type, id);
+    if (alive) {
+        alive->stands = 0;
+        alive_note_row(router, alive);
+        alive_end(router, type, id);
+    }
+}
+
+static bool is_name(fabric_bytes_t name)
+{
+    return name.size >= 1 && name.size <= LIMIT_NAME_BYTES_MAX;
+}
+
+fabric_error_t alive_received(router_t *router, runner_t *runner, const message_alive_t *message)
+{
+    if (!is_name(message->type) || !is_name(message->id) || message->causes > UINT32_MAX ||
+        message->absent > 1 || (message->absent == 1 && message->causes == 0)) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    ownership_t *ownership = ownership_of_message(router, runner, message);
+    if (!ownership) {
+        router->counters.results_refused++;
+        return FABRIC_OK;
+    }
+    if (message->absent == 1 && message->activation != 0) {
+        refused(router, ownership, message);
+    } else if (message->causes != 0) {
+        keep(router, ownership, message);
+    } else {
+        alive_end(router, message->type, message->id);
+    }
+    go_on(router, ownership);
+    return FABRIC_OK;
+}
+
+void alive_committed(router_t *router, const store_kept_t *kept)
+{
+    alive_t *alive = alive_find(router, kept->type, kept->entity);
+    alive->stands = kept->causes;
+    alive->changes--;
+    alive_note_row(router, alive);
+}

@@ -1,0 +1,55 @@
+/* Making an instance without a message, for an entity that is kept alive. */
+#include "worker/executor_state.h"
+
+/* Whether an instance may be made now. Messages that wait for the entity, or for room, come first,
+ * and another place is left for the next one; so does the end of an instance under a former
+ * ownership. */
+static bool may_start(const executor_t *executor, const entity_t *entity)
+{
+    const entity_table_t *entities = &executor->entities;
+    bool has_place =
+        (entity && entity_is_resident(entity)) || residents_have_spare(&entities->residents);
+    return !entities->outside.first && has_place &&
+           (!entity || (!entity->first && entity->state != ENTITY_PENDING));
+}
+
+/* Makes the instance; false: its build function has failed. */
+static bool start(executor_t *executor, entity_t *entity, const message_deliver_t *wake)
+{
+    entity_table_t *entities = &executor->entities;
+    entity_set_known(entities, entity, (uint32_t)wake->attempt);
+    if (entity_start(entities, entity)) {
+        return true;
+    }
+    handling_report_not_woken(executor, entity);
+    if (!entity->resources) {
+        entity_end(entities, entity);
+    }
+    return false;
+}
+
+bool executor_wake(executor_t *executor, ownership_t *ownership, const type_entry_t *type,
+                   const message_deliver_t *wake)
+{
+    entity_table_t *entities = &executor->entities;
+    entity_t *entity = entity_find(entities, type, wake->id);
+    bool here = entity && entity->ownership == ownership && entity_is_resident(entity);
+    if (entity && ((here && entity->known) || alive_is_over(entity, ownership))) {
+        alive_tell_again(entities, entity); /* its handlers may have said otherwise since */
+        return true;
+    }
+    if (here) {
+        entity_set_known(entities, entity, (uint32_t)wake->attempt);
+    } else {
+        if (!may_start(executor, entity)) {
+            return false;
+        }
+        entity = entity ? entity : entity_make(entities, type, wake->id, executor->now_ms);
+        if (!entity_enter(entities, entity, ownership, wake->activation, executor->now_ms) ||
+            !start(executor, entity, wake)) {
+            return false;
+        }
+    }
+    alive_answer(entities, entity, wake->activation);
+    return true;
+}
