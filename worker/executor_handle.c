@@ -200,9 +200,17 @@ static void take_state_back(executor_t *executor, entity_t *entity)
     }
 }
 
-/* Puts the answer of a handler that has ended, with the state if it has changed that. */
-static void put_answer(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+/* Puts the failure of a handler that has ended: the state is as it was before the message. */
+static void put_failed(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
                        const message_result_t *result)
+{
+    put(executor, entity, delivery->flags, result);
+    take_state_back(executor, entity);
+}
+
+/* Puts the reply of a handler that has ended, with the state if it has changed that. */
+static void put_handled(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                        const message_result_t *result)
 {
     size_t size = 0;
     fabric_schema_fault_t fault = {""};
@@ -311,7 +319,7 @@ static void put_failure(executor_t *executor, entity_t *entity, const message_de
     result.code = context->code;
     result.payload = context->typed ? fabric_bytes(context->payload, context->size)
                                     : fabric_bytes_of(context->text);
-    put_answer(executor, entity, delivery, &result);
+    put_failed(executor, entity, delivery, &result);
 }
 
 static void put_interrupted(executor_t *executor, entity_t *entity,
@@ -321,7 +329,7 @@ static void put_interrupted(executor_t *executor, entity_t *entity,
     result.status = STATUS_FAILURE;
     result.error = FABRIC_ERROR_CANCELLED;
     result.payload = fabric_bytes_of("the handler stopped, as its caller cancelled the call");
-    put_answer(executor, entity, delivery, &result);
+    put_failed(executor, entity, delivery, &result);
 }
 
 /* The handler has stopped because it was told to. */
@@ -363,7 +371,7 @@ static void put_reply(executor_t *executor, entity_t *entity, const message_deli
         result.payload = fabric_bytes(handling->payload, size);
     }
     result.status = STATUS_OK;
-    put_answer(executor, entity, delivery, &result);
+    put_handled(executor, entity, delivery, &result);
 }
 
 /* ---- slow handlers ---- */
@@ -620,8 +628,10 @@ static void complete_persisted(executor_t *executor, entity_t *entity, fabric_pe
     bool terminating = entity->terminating;
     entity->terminating = false; /* its state is to be looked at first */
     entity_end_pending(&executor->entities, entity, pending, executor->now_ms);
-    if (awaited && reply_status_is_answer(pending->status)) {
-        put_answer(executor, entity, &delivery, &result);
+    if (awaited && pending->status == STATUS_OK) {
+        put_handled(executor, entity, &delivery, &result);
+    } else if (awaited && reply_status_is_answer(pending->status)) {
+        put_failed(executor, entity, &delivery, &result);
     } else if (awaited && pending->status == STATUS_DEFECT) {
         put(executor, entity, delivery.flags, &result);
         report_defect(executor, entity, delivery.tag, delivery.request_id, result.payload);

@@ -235,8 +235,8 @@ static const char *state_fault(router_t *router, const message_t *message,
     if (!message->entity->ownership->persisted || !type || !type->description->state) {
         return "it has a state, and its type has none that is persisted";
     }
-    if (!(message->stored.flags & REQUEST_DURABLE) || !reply_status_is_answer(result->status)) {
-        return "it has a state, and is no answer to a durable message";
+    if (!(message->stored.flags & REQUEST_DURABLE) || result->status != STATUS_OK) {
+        return "it has a state, and is no reply to a durable message";
     }
     if (state->state.size == 0 || state->state.size > LIMIT_PAYLOAD_BYTES_MAX) {
         return "its state is over its limits";

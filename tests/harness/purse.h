@@ -45,6 +45,18 @@ static const fabric_message_type_t purse_spoil = {.tag = "Spoil",
 static const fabric_message_type_t purse_snatch = {
     .tag = "Snatch", .request = &purse_amount_schema, .reply = &purse_content_schema};
 
+/* Takes the amount out, and fails if less was there: with what it finds then. */
+typedef enum purse_failure { PURSE_TOO_LITTLE = 1 } purse_failure_t;
+
+static const fabric_choice_t purse_failure_items[] = {
+    FABRIC_VARIANT(PURSE_TOO_LITTLE, "TooLittle", purse_content_schema, NULL)};
+static const fabric_choices_t purse_failures = FABRIC_CHOICES("TakeFailure", purse_failure_items);
+static const fabric_message_type_t purse_take = {.tag = "Take",
+                                                 .request = &purse_amount_schema,
+                                                 .reply = &purse_content_schema,
+                                                 .durable = true,
+                                                 .failures = &purse_failures};
+
 /* Of a Chest: fills it with this byte, and says what was in it before: 0, or the one byte. */
 static const fabric_message_type_t chest_fill = {
     .tag = "Fill", .request = &purse_amount_schema, .reply = &purse_amount_schema, .durable = true};

@@ -63,8 +63,24 @@ static fabric_result_t spoil(fabric_context_t *context, void *state, const void 
     return FABRIC_REPLY;
 }
 
-static const fabric_handler_t purse_handlers[] = {
-    {&purse_put, put}, {&purse_look, look}, {&purse_spoil, spoil}, {&purse_snatch, put}};
+static fabric_result_t take(fabric_context_t *context, void *state, const void *request,
+                            void *reply)
+{
+    purse_t *purse = (purse_t *)state;
+    purse->handled++;
+    purse->amount -= ((const purse_amount_t *)request)->amount;
+    tell(purse, reply);
+    if (purse->amount < 0) {
+        return fabric_fail_with(context, PURSE_TOO_LITTLE, reply);
+    }
+    return FABRIC_REPLY;
+}
+
+static const fabric_handler_t purse_handlers[] = {{&purse_put, put},
+                                                  {&purse_look, look},
+                                                  {&purse_spoil, spoil},
+                                                  {&purse_snatch, put},
+                                                  {&purse_take, take}};
 static const fabric_entity_type_t purse_type = {
     .name = PURSE_TYPE,
     .state_size = sizeof(purse_t),

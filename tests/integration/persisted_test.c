@@ -116,6 +116,25 @@ static void a_defect_goes_back_to_what_is_stored(void **state)
     expect(bed, "alice", 100);
 }
 
+/* What its handler has changed is gone for the next message, and after a crash. */
+static void a_failure_changes_nothing(void **state)
+{
+    testbed_t *bed = *state;
+    fabric_outcome_t outcome;
+    purse_content_t content;
+    start(bed, 1);
+    ask(bed, "alice", &purse_put, 100);
+    assert_int_equal(ask(bed, "alice", &purse_take, 30).amount, 70);
+    assert_int_equal(fabric_client_ask(bed->client, fabric_entity(PURSE_TYPE, "alice"), &purse_take,
+                                       &(purse_amount_t){80}, &content, &outcome),
+                     FABRIC_ERROR_ENTITY_FAILURE);
+    assert_int_equal(outcome.code, PURSE_TOO_LITTLE);
+    expect(bed, "alice", 70);
+    kill_broker(bed, 0);
+    kill_worker(bed, 0);
+    expect(bed, "alice", 70);
+}
+
 /* An instance stays while its owner stays: its state is sent once. */
 static void reads_write_nothing_and_instances_stay(void **state)
 {
@@ -260,6 +279,7 @@ int main(void)
     static const testbed_test_t tests[] = {
         PERSISTED_TEST(a_state_outlives_workers_and_brokers),
         PERSISTED_TEST(a_defect_goes_back_to_what_is_stored),
+        PERSISTED_TEST(a_failure_changes_nothing),
         PERSISTED_TEST(reads_write_nothing_and_instances_stay),
         PERSISTED_TEST(a_large_state_comes_back),
         PERSISTED_TEST(the_state_is_shown),

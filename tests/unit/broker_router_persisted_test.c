@@ -328,6 +328,8 @@ static void expect_refused(bench_t *bench, const message_deliver_t *delivery, fa
                                      .activation = delivery->activation,
                                      .request_id = delivery->request_id,
                                      .status = status,
+                                     .error = status == STATUS_FAILURE ? FABRIC_ERROR_ENTITY_FAILURE
+                                                                       : FABRIC_OK,
                                      .payload = fabric_bytes("\x92\xa1x\x01", 4),
                                      .version = 1,
                                      .state = sent};
@@ -354,6 +356,8 @@ static void a_state_that_must_not_count_does_not(void **state)
     expect_refused(&bench, driver_delivery(bench.driver, "w"), fabric_bytes("", 0), 0);
     ask(&bench, REQUEST_DURABLE);
     expect_refused(&bench, driver_delivery(bench.driver, "w"), bytes_of(5), STATUS_DEFECT);
+    ask(&bench, REQUEST_DURABLE);
+    expect_refused(&bench, driver_delivery(bench.driver, "w"), bytes_of(5), STATUS_FAILURE);
     driver_close(&bench.driver);
 }
 

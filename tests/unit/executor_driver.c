@@ -77,19 +77,19 @@ static fabric_result_t add(fabric_context_t *context, void *state, const void *r
     return FABRIC_REPLY;
 }
 
-static fabric_result_t fail_handler(fabric_context_t *context, void *state, const void *request,
-                                    void *reply)
-{
-    (void)state;
-    assert_null(request);
-    assert_null(reply);
-    return fabric_fail(context, 7, "no %s", "thanks");
-}
-
 /* What a test wants to be changed beside. */
 static void change(void *state)
 {
     ((amount_t *)state)->amount += present->changes;
+}
+
+static fabric_result_t fail_handler(fabric_context_t *context, void *state, const void *request,
+                                    void *reply)
+{
+    change(state);
+    assert_null(request);
+    assert_null(reply);
+    return fabric_fail(context, 7, "no %s", "thanks");
 }
 
 static fabric_result_t break_handler(fabric_context_t *context, void *state, const void *request,

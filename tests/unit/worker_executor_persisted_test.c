@@ -142,6 +142,56 @@ static void a_reply_that_cannot_be_encoded_changes_nothing(void **state)
     exec_expect_state(d, 43);
 }
 
+/* The entity goes on as if the message had not come. */
+static void a_failure_changes_nothing(void **state)
+{
+    executor_driver_t *d = begin(state);
+    give_state(d, 1, 40);
+    exec_add(d, "a", 2);
+    d->changes = 1000;
+    exec_durable(d, "a", "Fail");
+    exec_volatile(d, "a", "Fail");
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 42);
+    exec_expect_state(d, 42);
+    exec_expect(d, 2, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
+    exec_expect_no_state(d);
+    exec_expect(d, 3, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
+    exec_expect_no_state(d);
+    exec_expect_amount(d, 4, 43);
+    exec_expect_state(d, 43);
+}
+
+static void a_failure_that_has_changed_nothing_keeps_the_instance(void **state)
+{
+    executor_driver_t *d = begin(state);
+    give_state(d, 1, 40);
+    exec_durable(d, "a", "Fail");
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect(d, 1, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
+    exec_expect_amount(d, 2, 41);
+    assert_int_equal(d->restores, 1);
+    assert_int_equal(d->stops, 0);
+}
+
+static void a_pending_handler_that_fails_changes_nothing(void **state)
+{
+    executor_driver_t *d = begin(state);
+    give_state(d, 1, 40);
+    d->changes = 7;
+    exec_durable(d, "a", "Hold");
+    exec_add(d, "a", 1);
+    exec_run(d);
+    fabric_pending_fail(&d->pending, 3, "no");
+    exec_run(d);
+    exec_expect(d, 1, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
+    exec_expect_no_state(d);
+    exec_expect_amount(d, 2, 41);
+    exec_expect_state(d, 41);
+}
+
 static void a_volatile_message_must_not_change_the_state(void **state)
 {
     executor_driver_t *d = begin(state);
@@ -188,8 +238,8 @@ static void what_a_stopped_handler_has_changed_is_taken_back(void **state)
     exec_expect_stopped(d, 1);
 }
 
-/* A call that its caller has cancelled has ended: what its handler has changed counts. */
-static void what_a_cancelled_handler_has_changed_counts(void **state)
+/* A call that its caller has cancelled has failed. */
+static void what_a_cancelled_handler_has_changed_is_taken_back(void **state)
 {
     executor_driver_t *d = begin(state);
     give_state(d, 1, 40);
@@ -200,7 +250,10 @@ static void what_a_cancelled_handler_has_changed_counts(void **state)
     fabric_pending_interrupted(&d->pending);
     exec_run(d);
     exec_expect(d, 1, STATUS_FAILURE, FABRIC_ERROR_CANCELLED);
-    exec_expect_state(d, 47);
+    exec_expect_no_state(d);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 2, 41);
 }
 
 /* Another home: what the former one has not stored did not happen, and is not answered from what
@@ -330,10 +383,13 @@ int main(void)
         EXECUTOR_TEST(a_defect_goes_back_to_what_is_stored),
         EXECUTOR_TEST(a_new_activation_begins_with_its_own_state),
         EXECUTOR_TEST(a_reply_that_cannot_be_encoded_changes_nothing),
+        EXECUTOR_TEST(a_failure_changes_nothing),
+        EXECUTOR_TEST(a_failure_that_has_changed_nothing_keeps_the_instance),
+        EXECUTOR_TEST(a_pending_handler_that_fails_changes_nothing),
         EXECUTOR_TEST(a_volatile_message_must_not_change_the_state),
         EXECUTOR_TEST(a_pending_handler_sends_the_state_with_its_answer),
         EXECUTOR_TEST(what_a_stopped_handler_has_changed_is_taken_back),
-        EXECUTOR_TEST(what_a_cancelled_handler_has_changed_counts),
+        EXECUTOR_TEST(what_a_cancelled_handler_has_changed_is_taken_back),
         EXECUTOR_TEST(a_new_home_says_what_is_stored),
         EXECUTOR_TEST(a_new_home_gives_up_pending_handlers),
         EXECUTOR_TEST(an_idle_entity_waits_for_its_state_again),

@@ -96,7 +96,9 @@
  *      `build` is called only where none is. After each message the worker looks whether the
  *      handler has changed what the schema describes. If so, the new state is stored together with
  *      the reply and the end of the message, all or nothing; a message that only reads writes
- *      nothing. After a defect, and where what was answered was not stored, the next instance has
+ *      nothing. Only a reply stores: after a failure, typed or not, or a cancel, the state is as it
+ *      was before the message. If the handler has changed it, another instance handles the next
+ *      message. After a defect, and where what was answered was not stored, the next instance has
  *      the state that was stored last. Only durable messages may change the state: a volatile one
  *      that does ends with a defect. A handler that returned FABRIC_PENDING has changed the state
  *      before that, if at all. A state has at most as many bytes as a payload (1 MiB), encoded; one
