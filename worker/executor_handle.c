@@ -197,6 +197,7 @@ static void take_state_back(executor_t *executor, entity_t *entity)
     if (is_persisted(executor, entity) && entity_is_resident(entity) &&
         compare_state(executor, entity, &size, &fault) != PERSISTED_SAME) {
         entity_go_back(&executor->entities, entity);
+        alive_tell_absent(&executor->entities, entity);
     }
 }
 

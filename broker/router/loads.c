@@ -245,6 +245,7 @@ void router_states_loaded(router_t *router, uint32_t number, fabric_error_t erro
             entity_dispatch(router, entity);
             entity_release(router, entity);
         }
+        alive_state_known(router, states->names[i].type, states->names[i].entity);
     }
 }
 

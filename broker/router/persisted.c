@@ -135,6 +135,13 @@ bool persisted_is_ready(router_t *router, const ownership_t *ownership, fabric_b
     return state && (has_it(state, ownership) || in_flight == 0);
 }
 
+bool persisted_is_given(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                        fabric_bytes_t id)
+{
+    const persisted_t *state = find(states_of(router, ownership), type, id);
+    return state && has_it(state, ownership);
+}
+
 bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id,
                     const state_value_t **value)
 {
@@ -171,6 +178,7 @@ void persisted_deliver(router_t *router, const ownership_t *ownership, fabric_by
     state->given = true;
     state->given_to = ownership->token;
     router->counters.states_given++;
+    alive_state_given(router, type, id);
 }
 
 void persisted_restart(router_t *router, const ownership_t *ownership, fabric_bytes_t type,

@@ -53,8 +53,11 @@ typedef struct lane_persisted {
  * gets it now that nothing is in flight. If it is not known, it is going to be read. */
 bool persisted_is_ready(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                         fabric_bytes_t id, uint32_t in_flight);
-/* A message is about to be delivered to the entity, which is ready: tells the owner the state,
- * unless the owner has it. */
+/* Whether the owner has the state, as far as is known here. */
+bool persisted_is_given(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                        fabric_bytes_t id);
+/* A message is about to be delivered to the entity, which is ready, or its instance to be asked for:
+ * tells the owner the state, unless the owner has it. */
 void persisted_deliver(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                        fabric_bytes_t id, uint64_t activation);
 /* The entity's next activation is to begin with its state. */

@@ -19,20 +19,30 @@ typedef struct purse_content {
     int64_t amount;   /* in all */
     uint64_t builds;  /* instances so far that began without a stored state */
     uint64_t handled; /* messages of this instance, this one included; it is not stored */
+    /* Of the worker's process: instances so far that began with a stored state, and what the last
+     * one of them began with. */
+    uint64_t restored;
+    int64_t restored_amount;
 } purse_content_t;
 
 static const fabric_field_t purse_amount_fields[] = {FABRIC_I64(purse_amount_t, amount)};
 static const fabric_schema_t purse_amount_schema =
     FABRIC_SCHEMA("Amount", purse_amount_t, purse_amount_fields);
-static const fabric_field_t purse_content_fields[] = {FABRIC_I64(purse_content_t, amount),
-                                                      FABRIC_U64(purse_content_t, builds),
-                                                      FABRIC_U64(purse_content_t, handled)};
+static const fabric_field_t purse_content_fields[] = {
+    FABRIC_I64(purse_content_t, amount), FABRIC_U64(purse_content_t, builds),
+    FABRIC_U64(purse_content_t, handled), FABRIC_U64(purse_content_t, restored),
+    FABRIC_I64(purse_content_t, restored_amount)};
 static const fabric_schema_t purse_content_schema =
     FABRIC_SCHEMA("Content", purse_content_t, purse_content_fields);
 
 /* Adds the amount. */
 static const fabric_message_type_t purse_put = {
     .tag = "Put", .request = &purse_amount_schema, .reply = &purse_content_schema, .durable = true};
+/* Adds the amount, and keeps the entity alive. */
+static const fabric_message_type_t purse_keep = {.tag = "Keep",
+                                                 .request = &purse_amount_schema,
+                                                 .reply = &purse_content_schema,
+                                                 .durable = true};
 /* Says what is there. */
 static const fabric_message_type_t purse_look = {
     .tag = "Look", .request = &fabric_schema_empty, .reply = &purse_content_schema};

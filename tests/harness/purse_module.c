@@ -1,6 +1,7 @@
 /* The entity types Purse and Chest: see purse.h. Built as a module for fabric-worker. */
 #include <fabric/worker.h>
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "tests/harness/purse.h"
@@ -17,6 +18,17 @@ static const fabric_field_t purse_fields[] = {FABRIC_I64(purse_t, amount),
                                               FABRIC_U64(purse_t, builds)};
 static const fabric_schema_t purse_schema = FABRIC_SCHEMA("Purse", purse_t, purse_fields);
 
+static atomic_ullong restored;
+static atomic_llong restored_amount;
+
+static bool restore(fabric_instance_t *instance, void *state)
+{
+    (void)instance;
+    atomic_store(&restored_amount, ((const purse_t *)state)->amount);
+    atomic_fetch_add(&restored, 1);
+    return true;
+}
+
 static bool build(fabric_instance_t *instance, void *state)
 {
     (void)instance;
@@ -26,7 +38,9 @@ static bool build(fabric_instance_t *instance, void *state)
 
 static void tell(const purse_t *purse, void *reply)
 {
-    *(purse_content_t *)reply = (purse_content_t){purse->amount, purse->builds, purse->handled};
+    *(purse_content_t *)reply =
+        (purse_content_t){purse->amount, purse->builds, purse->handled, atomic_load(&restored),
+                          atomic_load(&restored_amount)};
 }
 
 static fabric_result_t put(fabric_context_t *context, void *state, const void *request, void *reply)
@@ -37,6 +51,13 @@ static fabric_result_t put(fabric_context_t *context, void *state, const void *r
     purse->amount += ((const purse_amount_t *)request)->amount;
     tell(purse, reply);
     return FABRIC_REPLY;
+}
+
+static fabric_result_t keep(fabric_context_t *context, void *state, const void *request,
+                            void *reply)
+{
+    fabric_context_keep_alive(context, true);
+    return put(context, state, request, reply);
 }
 
 static fabric_result_t look(fabric_context_t *context, void *state, const void *request,
@@ -76,15 +97,14 @@ static fabric_result_t take(fabric_context_t *context, void *state, const void *
     return FABRIC_REPLY;
 }
 
-static const fabric_handler_t purse_handlers[] = {{&purse_put, put},
-                                                  {&purse_look, look},
-                                                  {&purse_spoil, spoil},
-                                                  {&purse_snatch, put},
-                                                  {&purse_take, take}};
+static const fabric_handler_t purse_handlers[] = {{&purse_put, put},     {&purse_look, look},
+                                                  {&purse_spoil, spoil}, {&purse_snatch, put},
+                                                  {&purse_take, take},   {&purse_keep, keep}};
 static const fabric_entity_type_t purse_type = {
     .name = PURSE_TYPE,
     .state_size = sizeof(purse_t),
     .build = build,
+    .restore = restore,
     .handlers = purse_handlers,
     .handler_count = sizeof purse_handlers / sizeof purse_handlers[0],
     .state = &purse_schema,

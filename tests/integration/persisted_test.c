@@ -135,6 +135,42 @@ static void a_failure_changes_nothing(void **state)
     expect(bed, "alice", 70);
 }
 
+/* Nobody sends it anything. Another purse tells what its worker has done. */
+static void wait_restored(testbed_t *bed, int64_t amount)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    purse_content_t content;
+    while ((content = ask(bed, "bob", &purse_put, 0)).restored == 0) {
+        testbed_poll(deadline_ms, "the kept purse");
+    }
+    assert_int_equal(content.restored, 1);
+    assert_int_equal(content.restored_amount, amount);
+}
+
+static void a_kept_entity_comes_back_with_its_state(void **state)
+{
+    testbed_t *bed = *state;
+    start(bed, 1);
+    ask(bed, "alice", &purse_put, 100);
+    assert_int_equal(ask(bed, "alice", &purse_keep, 20).amount, 120);
+    kill_worker(bed, 0);
+    wait_restored(bed, 120); /* from the home's memory */
+    ask(bed, "alice", &purse_put, 3);
+    kill_broker(bed, 0);
+    kill_broker(bed, 1);
+    kill_worker(bed, 0);
+    wait_restored(bed, 123); /* from the journal */
+    testbed_wait_until(bed, is_checkpointed, bed, "a checkpoint");
+    kill_broker(bed, 2);
+    kill_broker(bed, 0);
+    kill_worker(bed, 0);
+    wait_restored(bed, 123); /* from its row */
+    purse_content_t content = ask(bed, "alice", &purse_put, 0);
+    assert_int_equal(content.amount, 123);
+    assert_int_equal(content.handled, 1);
+    assert_int_equal(content.restored, 1); /* it is this instance */
+}
+
 /* An instance stays while its owner stays: its state is sent once. */
 static void reads_write_nothing_and_instances_stay(void **state)
 {
@@ -280,6 +316,7 @@ int main(void)
         PERSISTED_TEST(a_state_outlives_workers_and_brokers),
         PERSISTED_TEST(a_defect_goes_back_to_what_is_stored),
         PERSISTED_TEST(a_failure_changes_nothing),
+        PERSISTED_TEST(a_kept_entity_comes_back_with_its_state),
         PERSISTED_TEST(reads_write_nothing_and_instances_stay),
         PERSISTED_TEST(a_large_state_comes_back),
         PERSISTED_TEST(the_state_is_shown),

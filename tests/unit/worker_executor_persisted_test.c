@@ -359,6 +359,97 @@ static void what_cannot_be_read_is_not_built(void **state)
     assert_int_equal(d->handled, 0);
 }
 
+/* ---- instances without messages ---- */
+
+static void keep_alive(executor_driver_t *d)
+{
+    exec_give(d, "a", "Keep", 1, 1, REQUEST_DURABLE, exec_amount(d, 1));
+    exec_run(d);
+    assert_string_equal(d->alive, "a1");
+}
+
+static void wake(executor_driver_t *d, const char *told)
+{
+    exec_wake(d, "a", 1, 1);
+    exec_run(d);
+    assert_string_equal(d->alive, told);
+}
+
+static void an_instance_without_a_message_begins_with_its_state(void **state)
+{
+    executor_driver_t *d = begin(state);
+    give_state(d, 1, 40);
+    wake(d, "a1");
+    exec_expect_no_result(d);
+    assert_int_equal(d->restores, 1);
+    exec_add(d, "a", 2);
+    exec_run(d);
+    exec_expect_amount(d, 1, 42);
+    exec_expect_state(d, 42);
+    assert_int_equal(d->restores, 1);
+}
+
+static void without_its_state_no_instance_is_made(void **state)
+{
+    executor_driver_t *d = begin(state);
+    wake(d, "a1-");
+    assert_int_equal(executor_stats(d->executor).entities, 0);
+    assert_string_equal(d->defect, "");
+    exec_state(d, "a", 1, 0, nothing);
+    wake(d, "a1");
+    assert_int_equal(d->starts, 1);
+    exec_stop(d, 1, d->now_ms);
+    exec_run(d);
+    exec_begin(d, 2); /* the same worker again: what it knows is not what counts */
+    exec_wake(d, "a", 2, 1);
+    exec_run(d);
+    assert_int_equal(d->starts, 1);
+}
+
+static void a_kept_instance_that_made_room_comes_back_with_its_state(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_persisted(d);
+    exec_limit(d, 1, 10);
+    exec_begin(d, 1);
+    give_state(d, 1, 40);
+    exec_add(d, "a", 2);
+    keep_alive(d);
+    exec_state(d, "b", 1, 0, nothing);
+    exec_add(d, "b", 1);
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-");
+    wake(d, "a1");
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 4, 43);
+    exec_expect_state(d, 43);
+    exec_state(d, "c", 1, 0, nothing);
+    exec_add(d, "c", 1);
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-");
+    d->now_ms += 70000;
+    exec_run(d);
+    wake(d, "a1-"); /* it is forgotten, and the home has the state */
+    give_state(d, 1, 43);
+    wake(d, "a1");
+}
+
+static void a_kept_instance_that_a_failure_has_ended_is_told_of(void **state)
+{
+    executor_driver_t *d = begin(state);
+    give_state(d, 1, 40);
+    keep_alive(d);
+    d->changes = 1000;
+    exec_durable(d, "a", "Fail");
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-");
+    wake(d, "a1");
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 3, 41);
+}
+
 /* A state without an ownership, or for a type without states, is passed over. */
 static void a_state_that_nobody_wants_does_no_harm(void **state)
 {
@@ -395,6 +486,10 @@ int main(void)
         EXECUTOR_TEST(an_idle_entity_waits_for_its_state_again),
         EXECUTOR_TEST(an_older_state_is_migrated),
         EXECUTOR_TEST(what_cannot_be_read_is_not_built),
+        EXECUTOR_TEST(an_instance_without_a_message_begins_with_its_state),
+        EXECUTOR_TEST(without_its_state_no_instance_is_made),
+        EXECUTOR_TEST(a_kept_instance_that_made_room_comes_back_with_its_state),
+        EXECUTOR_TEST(a_kept_instance_that_a_failure_has_ended_is_told_of),
         EXECUTOR_TEST(a_state_that_nobody_wants_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
