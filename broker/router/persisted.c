@@ -9,11 +9,9 @@
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
-/* READ_MAX: states of one read. SETTLED_BYTES_MAX: of all states in memory, above which those are
- * forgotten whose rows say what is known. */
+/* READ_MAX: states of one read. */
 enum { NAME_MAX_BYTES = 2 * LIMIT_NAME_BYTES_MAX + 1, READ_MAX = 64 };
-#define READ_BYTES_MAX    (UINT64_C(4) << 20)
-#define SETTLED_BYTES_MAX (UINT64_C(64) << 20)
+#define READ_BYTES_MAX (UINT64_C(4) << 20)
 
 /* ---- records ---- */
 
@@ -84,7 +82,7 @@ static void forget(router_t *router, lane_persisted_t *states, persisted_t *stat
 static void settle(router_t *router, lane_persisted_t *states, persisted_t *state)
 {
     move(state, &states->settled);
-    while (router->state_bytes > SETTLED_BYTES_MAX && states->settled != state) {
+    while (router->state_bytes > PERSISTED_BYTES_FREE && states->settled != state) {
         forget(router, states, states->settled);
     }
 }

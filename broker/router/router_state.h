@@ -145,7 +145,9 @@ static inline const map_broker_t *router_other_home(const router_t *router, shar
 /* Whether the memory for messages is used up. */
 static inline bool router_memory_is_full(const router_t *router)
 {
-    return router->message_bytes + router->client_bytes + router->key_bytes >=
+    uint64_t states =
+        router->state_bytes > PERSISTED_BYTES_FREE ? router->state_bytes - PERSISTED_BYTES_FREE : 0;
+    return router->message_bytes + router->client_bytes + router->key_bytes + states >=
            router->config.memory_bytes_max;
 }
 

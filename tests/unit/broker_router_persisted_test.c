@@ -36,16 +36,24 @@ typedef struct bench {
 } bench_t;
 
 /* Entity "a" lies in one of the lanes; it has a worker. */
-static bench_t open(void)
+static bench_t open_with(const router_config_t *config)
 {
     bench_t bench = {.next = 1};
     driver_told = (driver_told_t){
         .mailbox_capacity = 4096, .concurrency = 1, .state = (fabric_schema_t *)&sum_schema};
-    bench.driver = driver_open();
+    bench.driver = driver_new(config);
+    driver_homes(bench.driver, NULL);
     driver_told = DRIVER_TOLD_USUALLY;
     driver_client(bench.driver, "c", 1);
     driver_worker(bench.driver, "w", 9);
     return bench;
+}
+
+static bench_t open(void)
+{
+    router_config_t config;
+    driver_config(&config);
+    return open_with(&config);
 }
 
 static void ask(bench_t *bench, uint64_t flags)
@@ -98,7 +106,8 @@ static void expect_state(bench_t *bench, fabric_bytes_t state)
 }
 
 /* The worker answers a delivery, and has left this state. */
-static void change(bench_t *bench, const message_deliver_t *delivery, unsigned amount)
+static void change_to(bench_t *bench, const message_deliver_t *delivery, uint64_t version,
+                      fabric_bytes_t state)
 {
     message_result_state_t result = {.shard = delivery->shard,
                                      .home_epoch = delivery->home_epoch,
@@ -106,10 +115,15 @@ static void change(bench_t *bench, const message_deliver_t *delivery, unsigned a
                                      .activation = delivery->activation,
                                      .request_id = delivery->request_id,
                                      .payload = fabric_bytes("\x92\xa1x\x01", 4),
-                                     .version = 1,
-                                     .state = bytes_of(amount)};
+                                     .version = version,
+                                     .state = state};
     driver_send(bench->driver, "w", result_state, &result);
     driver_check(bench->driver);
+}
+
+static void change(bench_t *bench, const message_deliver_t *delivery, unsigned amount)
+{
+    change_to(bench, delivery, 1, bytes_of(amount));
 }
 
 /* The state in the end of the lane's batch. */
@@ -136,6 +150,23 @@ static bench_t open_changed(unsigned amount)
 static void answer(bench_t *bench, const message_deliver_t *delivery)
 {
     driver_result(bench->driver, "w", delivery, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
+}
+
+static const router_slice_t *take_slice(bench_t *bench)
+{
+    driver_pass_alive(bench->driver, bench->driver->config.checkpoint_ms,
+                      (const char *const[]){"w", "c", NULL});
+    const router_slice_t *slice =
+        router_take_slice(bench->driver->router, bench->lane, bench->driver->now_ms);
+    assert_non_null(slice);
+    driver_check(bench->driver);
+    return slice;
+}
+
+static void settle(bench_t *bench)
+{
+    router_slice_done(bench->driver->router, bench->lane, FABRIC_OK, bench->driver->now_ms);
+    driver_check(bench->driver);
 }
 
 /* ---- reading and giving ---- */
@@ -261,6 +292,48 @@ static void settled_states_are_forgotten_when_there_are_many(void **state)
     driver_close(&bench.driver);
 }
 
+/* States that checkpoints have not written yet take the memory of messages. */
+static void states_that_wait_for_a_checkpoint_are_bounded(void **state)
+{
+    (void)state;
+    enum { LARGE = 1 << 20, MEMORY = 16 << 20, SETTLED = 64 };
+    router_config_t config;
+    driver_config(&config);
+    config.lanes = 1;
+    config.memory_bytes_max = MEMORY;
+    config.checkpoint_bytes_max = UINT64_C(1) << 40;
+    bench_t bench = open_with(&config);
+    uint8_t *large = memory_allocate_zeroed(1, LARGE);
+    unsigned changed = 0;
+    char id[16];
+    for (bool full = false; !full && changed < 2 * SETTLED;) {
+        snprintf(id, sizeof id, "e%u", changed);
+        driver_ask(bench.driver, "c", bench.next++, id, REQUEST_DURABLE);
+        driver_commit(bench.driver);
+        full = driver_count(bench.driver, "c", KIND_REJECTED) > 0;
+        router_states_t read;
+        if (router_take_states(bench.driver->router, 0, &read)) {
+            router_states_loaded(bench.driver->router, 0, FABRIC_OK, NULL, 0, read.count,
+                                 bench.driver->now_ms);
+            driver_pull(bench.driver);
+            change_to(&bench, driver_delivery(bench.driver, "w"), 2, fabric_bytes(large, LARGE));
+            driver_commit(bench.driver);
+            changed++;
+        }
+        driver_pass_alive(bench.driver, 0, (const char *const[]){"w", "c", NULL});
+    }
+    assert_in_range(changed, SETTLED, SETTLED + MEMORY / LARGE);
+    assert_int_equal(driver_rejected(bench.driver, "c", bench.next - 1), FABRIC_ERROR_BUSY);
+    for (unsigned left = changed; left > 0;) {
+        left -= (unsigned)take_slice(&bench)->slice.state_count;
+        settle(&bench);
+    }
+    ask(&bench, REQUEST_DURABLE);
+    assert_int_equal(driver_count(bench.driver, "c", KIND_REJECTED), 0);
+    free(large);
+    driver_close(&bench.driver);
+}
+
 /* The owner is forgotten to have the state while a message is in flight: the next one waits, since
  * a state that is given now would lack what that message changes. */
 static void no_state_is_given_while_a_message_is_in_flight(void **state)
@@ -378,23 +451,6 @@ static void a_type_without_persisted_states_has_none(void **state)
 
 /* ---- checkpoints and adoption ---- */
 
-static const router_slice_t *take_slice(bench_t *bench)
-{
-    driver_pass_alive(bench->driver, bench->driver->config.checkpoint_ms,
-                      (const char *const[]){"w", "c", NULL});
-    const router_slice_t *slice =
-        router_take_slice(bench->driver->router, bench->lane, bench->driver->now_ms);
-    assert_non_null(slice);
-    driver_check(bench->driver);
-    return slice;
-}
-
-static void settle(bench_t *bench)
-{
-    router_slice_done(bench->driver->router, bench->lane, FABRIC_OK, bench->driver->now_ms);
-    driver_check(bench->driver);
-}
-
 /* Of many changes the last one that is durable is written, once. */
 static void a_checkpoint_writes_what_is_durable(void **state)
 {
@@ -485,6 +541,7 @@ int main(void)
         cmocka_unit_test(after_a_defect_the_state_is_given_again),
         cmocka_unit_test(a_worker_without_the_state_is_given_it),
         cmocka_unit_test(settled_states_are_forgotten_when_there_are_many),
+        cmocka_unit_test(states_that_wait_for_a_checkpoint_are_bounded),
         cmocka_unit_test(no_state_is_given_while_a_message_is_in_flight),
         cmocka_unit_test(a_change_is_part_of_its_messages_end),
         cmocka_unit_test(a_new_activation_begins_with_changes_that_count),
