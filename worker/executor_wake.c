@@ -13,8 +13,8 @@ static bool may_start(const executor_t *executor, const entity_t *entity)
            (!entity || (!entity->first && entity->state != ENTITY_PENDING));
 }
 
-/* Whether all is here that the instance begins with: the home gives a persisted state before it asks
- * for the instance, and does so again if it is told that there is none. */
+/* Whether all is here that the instance begins with: the home gives a persisted state before it
+ * asks for the instance, and does so again if it is told that there is none. */
 static bool has_state(const type_entry_t *type, const entity_t *entity,
                       const ownership_t *ownership)
 {

@@ -77,7 +77,7 @@ static void send(router_t *router, const alive_t *alive, uint64_t activation)
 {
     const ownership_t *ownership = alive->ownership;
     if (ownership->persisted) {
-        persisted_deliver(router, ownership, alive_type(alive), alive_id(alive), activation);
+        (void)persisted_deliver(router, ownership, alive_type(alive), alive_id(alive), activation);
     }
     message_alive_t message = {.shard = ownership->shard->id.value,
                                .home_epoch = ownership->token.home_epoch,

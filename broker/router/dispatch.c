@@ -51,9 +51,9 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .headers = stored->headers,
         .position = message->position != stored->id.value ? message->position : 0,
     };
-    if (entity->ownership->persisted) {
-        persisted_deliver(router, entity->ownership, stored->type, stored->entity,
-                          message->activation);
+    if (entity->ownership->persisted && persisted_deliver(router, entity->ownership, stored->type,
+                                                          stored->entity, message->activation)) {
+        alive_state_given(router, stored->type, stored->entity);
     }
     message_put_deliver(peer_writer(router, runner->peer), &deliver);
     uint32_t volatile_told_of = REQUEST_TELL | REQUEST_WANT_ACCEPTED;

@@ -150,7 +150,7 @@ bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fab
     return state;
 }
 
-void persisted_deliver(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+bool persisted_deliver(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                        fabric_bytes_t id, uint64_t activation)
 {
     lane_persisted_t *states = states_of(router, ownership);
@@ -160,7 +160,7 @@ void persisted_deliver(router_t *router, const ownership_t *ownership, fabric_by
         move(state, &states->settled); /* used last */
     }
     if (has_it(state, ownership)) {
-        return;
+        return false;
     }
     message_entity_state_t message = {.shard = ownership->shard->id.value,
                                       .home_epoch = ownership->token.home_epoch,
@@ -176,7 +176,7 @@ void persisted_deliver(router_t *router, const ownership_t *ownership, fabric_by
     state->given = true;
     state->given_to = ownership->token;
     router->counters.states_given++;
-    alive_state_given(router, type, id);
+    return true;
 }
 
 void persisted_restart(router_t *router, const ownership_t *ownership, fabric_bytes_t type,

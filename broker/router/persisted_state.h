@@ -24,8 +24,8 @@
 
 typedef struct ownership ownership_t;
 
-/* Of all states in memory. Above it those are forgotten whose rows say what is known, and the others
- * take the memory of messages. */
+/* Of all states in memory. Above it those are forgotten whose rows say what is known, and the
+ * others take the memory of messages. */
 #define PERSISTED_BYTES_FREE (UINT64_C(64) << 20)
 
 typedef struct persisted {
@@ -60,9 +60,9 @@ bool persisted_is_ready(router_t *router, const ownership_t *ownership, fabric_b
 /* Whether the owner has the state, as far as is known here. */
 bool persisted_is_given(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                         fabric_bytes_t id);
-/* A message is about to be delivered to the entity, which is ready, or its instance to be asked for:
- * tells the owner the state, unless the owner has it. */
-void persisted_deliver(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+/* A message is about to be delivered to the entity, which is ready, or its instance is about to be
+ * asked for: tells the owner the state, and returns true, unless the owner has it. */
+bool persisted_deliver(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                        fabric_bytes_t id, uint64_t activation);
 /* The entity's next activation is to begin with its state. */
 void persisted_restart(router_t *router, const ownership_t *ownership, fabric_bytes_t type,

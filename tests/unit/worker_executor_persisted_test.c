@@ -406,7 +406,7 @@ static void without_its_state_no_instance_is_made(void **state)
     assert_int_equal(d->starts, 1);
 }
 
-static void a_kept_instance_that_made_room_comes_back_with_its_state(void **state)
+static void an_evicted_instance_comes_back_with_its_state(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
     exec_persisted(d);
@@ -488,7 +488,7 @@ int main(void)
         EXECUTOR_TEST(what_cannot_be_read_is_not_built),
         EXECUTOR_TEST(an_instance_without_a_message_begins_with_its_state),
         EXECUTOR_TEST(without_its_state_no_instance_is_made),
-        EXECUTOR_TEST(a_kept_instance_that_made_room_comes_back_with_its_state),
+        EXECUTOR_TEST(an_evicted_instance_comes_back_with_its_state),
         EXECUTOR_TEST(a_kept_instance_that_a_failure_has_ended_is_told_of),
         EXECUTOR_TEST(a_state_that_nobody_wants_does_no_harm),
     };
