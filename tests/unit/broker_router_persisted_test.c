@@ -532,6 +532,73 @@ static void an_adopted_state_is_given_and_written(void **state)
     driver_close(&bench.driver);
 }
 
+/* ---- clears ---- */
+
+static void send_clear(bench_t *bench)
+{
+    wire_writer_t argument = {0};
+    wire_put_array(&argument, 2);
+    wire_put_bin(&argument, fabric_bytes_of("Counter"));
+    wire_put_bin(&argument, fabric_bytes_of("a"));
+    message_query_t query = {
+        .sequence = 77, .name = fabric_bytes_of("clear"), .argument = wire_writer_bytes(&argument)};
+    driver_send(bench->driver, "c", query, &query);
+    wire_writer_destroy(&argument);
+}
+
+/* What was given in flight may rest on what has not been stored: it is lost, nobody is to blame,
+ * and what comes next begins with what is stored. */
+static void expect_stored_state(bench_t *bench, unsigned amount)
+{
+    router_violation_t violation;
+    assert_false(router_take_violation(bench->driver->router, &violation));
+    driver_commit(bench->driver);
+    ask(bench, REQUEST_DURABLE);
+    expect_state(bench, bytes_of(amount));
+    answer(bench, driver_delivery(bench->driver, "w"));
+    assert_false(router_take_violation(bench->driver->router, &violation));
+    driver_commit(bench->driver);
+    driver_check(bench->driver);
+}
+
+/* Of two volatile messages, the first one accepted before the clear, both handled on what the clear
+ * ends. */
+static void a_clear_ends_answers_that_rest_on_what_it_ends(void **state)
+{
+    (void)state;
+    bench_t bench = open_changed(7);
+    ask(&bench, REQUEST_DURABLE);
+    driver_ask(bench.driver, "c", 11, "a", 0);
+    send_clear(&bench);
+    driver_ask(bench.driver, "c", 12, "a", 0);
+    assert_non_null(driver_take_batch(bench.driver, bench.lane));
+    change(&bench, driver_delivery(bench.driver, "w"), 8);
+    driver_result(bench.driver, "w", driver_delivery(bench.driver, "w"), STATUS_OK, FABRIC_OK);
+    driver_result(bench.driver, "w", driver_delivery(bench.driver, "w"), STATUS_OK, FABRIC_OK);
+    driver_batch_done(bench.driver, bench.lane);
+    assert_int_equal(driver_rejected(bench.driver, "c", 11), FABRIC_ERROR_CANCELLED);
+    assert_int_equal(driver_rejected(bench.driver, "c", 12), FABRIC_ERROR_OUTCOME_UNKNOWN);
+    bench.next = 13;
+    expect_stored_state(&bench, 7);
+    driver_close(&bench.driver);
+}
+
+static void a_worker_is_not_to_blame_for_what_was_in_flight_at_a_clear(void **state)
+{
+    (void)state;
+    bench_t bench = open_changed(7);
+    ask(&bench, REQUEST_DURABLE);
+    send_clear(&bench);
+    driver_ask(bench.driver, "c", 11, "a", 0);
+    driver_commit(bench.driver);
+    change(&bench, driver_delivery(bench.driver, "w"), 8);
+    driver_result(bench.driver, "w", driver_delivery(bench.driver, "w"), STATUS_OK, FABRIC_OK);
+    assert_int_equal(driver_rejected(bench.driver, "c", 11), FABRIC_ERROR_OUTCOME_UNKNOWN);
+    bench.next = 12;
+    expect_stored_state(&bench, 7);
+    driver_close(&bench.driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,6 +617,8 @@ int main(void)
         cmocka_unit_test(a_checkpoint_writes_what_is_durable),
         cmocka_unit_test(a_dropped_lane_takes_its_states_along),
         cmocka_unit_test(an_adopted_state_is_given_and_written),
+        cmocka_unit_test(a_clear_ends_answers_that_rest_on_what_it_ends),
+        cmocka_unit_test(a_worker_is_not_to_blame_for_what_was_in_flight_at_a_clear),
     };
     return cmocka_run_group_tests_name("broker_router_persisted", tests, NULL, NULL);
 }
