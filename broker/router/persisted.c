@@ -82,7 +82,7 @@ static void forget(router_t *router, lane_persisted_t *states, persisted_t *stat
 static void settle(router_t *router, lane_persisted_t *states, persisted_t *state)
 {
     move(state, &states->settled);
-    while (router->state_bytes > PERSISTED_BYTES_FREE && states->settled != state) {
+    while (router->state_bytes > router->config.state_bytes_free && states->settled != state) {
         forget(router, states, states->settled);
     }
 }

@@ -24,10 +24,6 @@
 
 typedef struct ownership ownership_t;
 
-/* Of all states in memory. Above it those are forgotten whose rows say what is known, and the
- * others take the memory of messages. */
-#define PERSISTED_BYTES_FREE (UINT64_C(64) << 20)
-
 typedef struct persisted {
     bool known; /* else it is to be read, or is being read */
     bool given; /* the owner with the token `given_to` has an instance with it */

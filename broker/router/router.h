@@ -69,7 +69,10 @@ typedef struct router_config {
     uint32_t schedule_window;            /* scheduled messages of one lane in memory, about */
     uint64_t memory_bytes_max;           /* of all messages and calls in memory */
     uint64_t key_filter_bytes;           /* of the filters of all lanes: see key_list.h */
-    uint32_t batch_items_max;            /* messages, and ends, of one entry */
+    /* Of persisted states in memory. Above it those are forgotten whose rows say what is known, and
+     * the others take the memory of messages. */
+    uint64_t state_bytes_free;
+    uint32_t batch_items_max;      /* messages, and ends, of one entry */
     uint64_t batch_bytes_max;      /* an entry ends with the record that brings it to this size */
     uint32_t checkpoint_ms;        /* from one checkpoint's beginning to the next one's */
     uint64_t checkpoint_bytes;     /* of journal, of all lanes: a checkpoint begins at once */

@@ -145,8 +145,8 @@ static inline const map_broker_t *router_other_home(const router_t *router, shar
 /* Whether the memory for messages is used up. */
 static inline bool router_memory_is_full(const router_t *router)
 {
-    uint64_t states =
-        router->state_bytes > PERSISTED_BYTES_FREE ? router->state_bytes - PERSISTED_BYTES_FREE : 0;
+    uint64_t free_bytes = router->config.state_bytes_free;
+    uint64_t states = router->state_bytes > free_bytes ? router->state_bytes - free_bytes : 0;
     return router->message_bytes + router->client_bytes + router->key_bytes + states >=
            router->config.memory_bytes_max;
 }
