@@ -14,6 +14,10 @@ void adoption_clear(adoption_t *adoption)
         free((void *)adoption->clears[i].type.data);
     }
     free(adoption->clears);
+    for (size_t i = 0; i < adoption->state_count; i++) {
+        state_value_drop(&adoption->states[i]);
+    }
+    free(adoption->states);
     free(adoption->kept);
     free(adoption->kept_names);
     *adoption = (adoption_t){.hold = adoption->hold};

@@ -26,6 +26,7 @@ typedef struct batch_end {
     const store_message_t *message;
     uint64_t position; /* 0: its id */
     const store_reply_t *reply;
+    const store_state_t *state;  /* that the message leaves its entity; NULL: it changed none */
     bool dead;                   /* the message becomes a dead letter; so are the next three */
     journal_attempts_t attempts; /* in all */
     uint32_t cause;              /* fabric_error_t */

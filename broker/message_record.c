@@ -94,6 +94,7 @@ void message_destroy(message_t **message)
             message_remove_waiter(*message, (*message)->waiter.next);
         }
         free_reply(*message);
+        state_value_drop(&(*message)->left);
         free((*message)->crash_text);
         memory_cache_free(*message, (*message)->size);
     }

@@ -267,6 +267,12 @@ static void set_fields(json_t *object, const journal_record_t *record, bool whol
         if (record->key_hash) {
             set_key(object, record, whole);
         }
+        if (record->state.state.size > 0) {
+            set_name(object, "type", record->state.type);
+            set_name(object, "entity", record->state.entity);
+            set_number(object, "state_version", record->state.version);
+            set_number(object, "state_bytes", record->state.state.size);
+        }
         break;
     case RECORD_ATTEMPT:
         set_attempts(object, record->attempts);

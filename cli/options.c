@@ -88,6 +88,7 @@ static const char usage[] =
     "  fabricctl runner uncordon NAME      gives a runner shards again\n"
     "  fabricctl entity resume TYPE ID     lets an entity go on that failures have parked\n"
     "  fabricctl entity clear TYPE ID      ends an entity's messages and frees its primary keys\n"
+    "  fabricctl entity state TYPE ID      shows an entity's persisted state as JSON\n"
     "  fabricctl shard ls                  lists the shards, their homes and owners\n"
     "  fabricctl shard show GROUP:NUMBER   shows everything about one shard\n"
     "  fabricctl shard plan --drain NAME   shows what would move if NAME went, or came (--add)\n"

@@ -266,6 +266,8 @@ typedef struct store_slice {
     size_t dead_count;
     const store_key_t *keys; /* inserted, or replaced */
     size_t key_count;
+    const store_state_t *states; /* inserted, or replaced; each entity at most once */
+    size_t state_count;
     const store_kept_t *kept;   /* inserted, or replaced; those without a cause are deleted, and */
     size_t kept_count;          /* ignored where they have no row; each entity at most once */
     const store_clear_t *clear; /* after all else; its rows_max counts as changes; NULL: none */
@@ -284,6 +286,11 @@ typedef struct store_range {
     uint64_t after, until;
     uint32_t limit;
 } store_range_t;
+
+/* An entity, by its exact name. */
+typedef struct store_entity_name {
+    fabric_bytes_t type, entity;
+} store_entity_name_t;
 
 /* How many rows of one entity a lane has, and where. */
 typedef struct store_backlog {
@@ -328,6 +335,7 @@ typedef void store_visit_backlog_fn(void *context, const store_backlog_t *backlo
 typedef void store_visit_place_fn(void *context, const store_place_t *place);
 typedef void store_visit_key_fn(void *context, const store_key_t *key);
 typedef void store_visit_name_fn(void *context, const store_key_name_t *name);
+typedef void store_visit_state_fn(void *context, const store_state_t *state);
 typedef void store_visit_kept_fn(void *context, const store_kept_t *kept);
 
 /* An adapter: one constant table. Each function's errors, besides those named: STORE_UNAVAILABLE,
@@ -508,6 +516,15 @@ typedef struct store_driver {
     fabric_error_t (*list_keys)(store_t *store, uint32_t lane, const store_key_name_t *after,
                                 uint32_t limit, store_visit_name_fn *visit, void *context,
                                 bool *ended);
+
+    /* ---- states of entities ---- */
+
+    /* Visits the rows of these entities that there are, in any order. Stops once the states visited
+     * reach `bytes_max`, after some more at most. `*done` gets of how many of the first names all
+     * rows were visited. */
+    fabric_error_t (*load_states)(store_t *store, uint32_t lane, const store_entity_name_t *names,
+                                  size_t count, uint64_t bytes_max, store_visit_state_fn *visit,
+                                  void *context, size_t *done);
 
     /* ---- entities that are kept alive ---- */
 

@@ -36,6 +36,15 @@ typedef struct store_reply {
     int64_t kept_until_ms; /* Unix time: for how long its message's primary key stands; 0: none */
 } store_reply_t;
 
+/* The persisted state of an entity. */
+typedef struct store_state {
+    fabric_bytes_t type, entity;
+    shard_id_t shard;
+    uint64_t number;      /* of a row: of the entry as of which it is true */
+    uint32_t version;     /* of its schema, as its type counts */
+    fabric_bytes_t state; /* by that schema; never empty */
+} store_state_t;
+
 /* What keeps an entity alive, so that it comes back without a message; bits. */
 typedef enum alive_cause {
     ALIVE_BY_HANDLER = 1, /* a handler has asked for it */

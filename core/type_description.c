@@ -116,12 +116,34 @@ static void read_options(wire_reader_t *reader, type_options_t *options)
     }
 }
 
+/* ---- states ---- */
+
+enum { STATE_PARTS = 2 };
+
+void type_state_put(uint32_t version, const fabric_schema_t *schema, wire_writer_t *writer)
+{
+    wire_put_array(writer, STATE_PARTS);
+    wire_put_uint(writer, version);
+    schema_describe(schema, writer);
+}
+
+static fabric_error_t read_state(wire_reader_t *reader, type_description_t *description)
+{
+    uint32_t parts = wire_get_array(reader);
+    uint64_t version = wire_get_uint(reader);
+    if (reader->failed || parts != STATE_PARTS || version > UINT32_MAX) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    description->state_version = (uint32_t)version;
+    return schema_parse(reader, &description->state);
+}
+
 /* ---- types ---- */
 
 static fabric_error_t read_type(wire_reader_t *reader, type_description_t *description)
 {
     uint32_t places = wire_get_array(reader);
-    if (places != PLACES && places != PLACES + 1) {
+    if (places < PLACES || places > PLACES + 2) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     read_name(reader, description->name);
@@ -139,6 +161,9 @@ static fabric_error_t read_type(wire_reader_t *reader, type_description_t *descr
     if (error == FABRIC_OK && places > PLACES) {
         read_options(reader, &description->options);
         error = reader->failed ? FABRIC_ERROR_MALFORMED_MESSAGE : FABRIC_OK;
+    }
+    if (error == FABRIC_OK && places > PLACES + 1) {
+        error = read_state(reader, description);
     }
     return error;
 }
@@ -166,6 +191,7 @@ void type_description_destroy(type_description_t **description)
         schema_destroy(&(*description)->messages[i].reply);
         schema_destroy(&(*description)->messages[i].failures);
     }
+    schema_destroy(&(*description)->state);
     free((*description)->messages);
     free(*description);
     *description = NULL;
@@ -173,8 +199,9 @@ void type_description_destroy(type_description_t **description)
 
 void type_description_put(const type_description_t *description, wire_writer_t *writer)
 {
-    bool plain = type_options_are_default(&description->options);
-    wire_put_array(writer, plain ? PLACES : PLACES + 1);
+    bool stateful = description->state != NULL;
+    bool plain = type_options_are_default(&description->options) && !stateful;
+    wire_put_array(writer, PLACES + (plain ? 0u : 1u) + (stateful ? 1u : 0u));
     wire_put_text(writer, description->name);
     wire_put_text(writer, description->group);
     wire_put_uint(writer, description->mailbox_capacity);
@@ -194,6 +221,9 @@ void type_description_put(const type_description_t *description, wire_writer_t *
     }
     if (!plain) {
         type_options_put(&description->options, writer);
+    }
+    if (stateful) {
+        type_state_put(description->state_version, description->state, writer);
     }
 }
 
@@ -280,6 +310,32 @@ static bool merge_messages(const type_description_t *known, const type_descripti
     return true;
 }
 
+/* Puts the newer state into `merged`. False: the fault says why there is none. */
+static bool merge_states(const type_description_t *known, const type_description_t *brought,
+                         fabric_schema_fault_t *fault, type_description_t *merged)
+{
+    fabric_schema_fault_t inner = {{0}};
+    const type_description_t *chosen = brought;
+    if (!brought->state && known->state) {
+        (void)conflict(fault, brought->name, "",
+                       "expected a persisted state as before, found none");
+        return false;
+    }
+    if (known->state && known->state_version > brought->state_version) {
+        chosen = known;
+    } else if (known->state && known->state_version == brought->state_version &&
+               schema_compatible(known->state, brought->state, &inner) != FABRIC_OK) {
+        if (schema_compatible(brought->state, known->state, NULL) != FABRIC_OK) {
+            (void)conflict(fault, brought->name, " state", inner.text);
+            return false;
+        }
+        chosen = known;
+    }
+    merged->state = chosen->state;
+    merged->state_version = chosen->state_version;
+    return true;
+}
+
 fabric_error_t type_description_merge(const type_description_t *known,
                                       const type_description_t *brought,
                                       fabric_schema_fault_t *fault, wire_writer_t *writer)
@@ -296,7 +352,8 @@ fabric_error_t type_description_merge(const type_description_t *known,
     merged.message_count = 0;
     merged.messages = memory_allocate_zeroed(known->message_count + brought->message_count + 1,
                                              sizeof *merged.messages);
-    if (!merge_messages(known, brought, fault, &merged, &older)) {
+    if (!merge_messages(known, brought, fault, &merged, &older) ||
+        !merge_states(known, brought, fault, &merged)) {
         error = FABRIC_ERROR_TYPE_CONFLICT;
     } else if (merged.message_count > LIMIT_MESSAGES_MAX) {
         (void)conflict(fault, brought->name, "", "expected fewer messages, with those from before");

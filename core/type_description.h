@@ -1,11 +1,13 @@
 /* Type descriptions: what a worker tells the cluster about an entity type, as sent in hello.types,
  * kept in the store's entity_type table and handed to the command line.
  *
- * In msgpack: type = array [name, group, mailbox_capacity, concurrency, [message...], options];
+ * In msgpack: type = array [name, group, mailbox_capacity, concurrency, [message...], options,
+ * state];
  * message = array [tag, durable, has_primary_key, request schema, reply schema, failures], where
  * the last is left out for a message that declares none; failures = the schema of a struct with one
  * field, a union (see failures.h); options = map of numbers, left out, with its place, where all
- * have their defaults. hello.types is an array of types.
+ * have their defaults and there is no state; state = array [version, schema], left out for a type
+ * whose state is not persisted. hello.types is an array of types.
  */
 #ifndef CORE_TYPE_DESCRIPTION_H
 #define CORE_TYPE_DESCRIPTION_H
@@ -50,9 +52,14 @@ typedef struct type_description {
     uint32_t mailbox_capacity;
     uint32_t concurrency;
     type_options_t options;
+    fabric_schema_t *state; /* the state is persisted, by this schema; NULL: it is not */
+    uint32_t state_version; /* of that schema */
     message_description_t *messages;
     size_t message_count;
 } type_description_t;
+
+/* Writes the state, as the last place of a description that has one more for it. */
+void type_state_put(uint32_t version, const fabric_schema_t *schema, wire_writer_t *writer);
 
 /* Reads one type; bounded by LIMIT_MESSAGES_MAX, names 1..LIMIT_NAME_BYTES_MAX without NUL. The
  * result is the caller's. */
@@ -66,10 +73,12 @@ const message_description_t *type_description_message(const type_description_t *
 /* Writes what is known of a type when a worker brings a description of it: of each message the
  * newer one, which is the one by whose schemas the payloads of the other can be read (see
  * schema_compatible), and the messages that only one of the two has. The capacity, concurrency
- * and options are those of `brought`, unless it is older in a message or lacks one.
+ * and options are those of `brought`, unless it is older in a message or lacks one. Of states that
+ * of the larger version is the newer one, and of the same version the one that can read the other.
  *
- * TYPE_CONFLICT: another shard group, a message that is not as durable, or schemas or failures
- * neither of which can take the other's place; the fault names the field or failure.
+ * TYPE_CONFLICT: another shard group, a message that is not as durable, a state that is persisted
+ * no more, or schemas or failures neither of which can take the other's place; the fault names the
+ * field or failure.
  * LIMIT_EXCEEDED: more than LIMIT_MESSAGES_MAX messages. Nothing was written then. `fault` may be
  * NULL. */
 FABRIC_MUST_USE

@@ -41,6 +41,7 @@ static const char from_version_3[] = "ALTER TABLE broker ADD COLUMN secret BLOB 
  */
 static const char from_version_5[] =
     "DROP VIEW IF EXISTS fabric_scheduled; DROP VIEW IF EXISTS fabric_kept_alive;"
+    "DROP VIEW IF EXISTS fabric_states;"
     "ALTER TABLE primary_key RENAME TO old_primary_key;" KEY_TABLE
     "INSERT INTO primary_key SELECT lane, hash, entity_hash, request_id, shard, number, until_ms,"
     " status, error, code, payload FROM old_primary_key ORDER BY lane, entity_hash, hash;"
@@ -137,6 +138,10 @@ static const char tables[] =
     "CREATE INDEX IF NOT EXISTS primary_key_until ON primary_key (lane, until_ms)"
     " WHERE until_ms IS NOT NULL;"
     "CREATE INDEX IF NOT EXISTS scheduled_entity ON scheduled (lane, entity_hash);"
+    "CREATE TABLE IF NOT EXISTS entity_state ("
+    " lane INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, shard INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, version INTEGER NOT NULL, state BLOB NOT NULL,"
+    " PRIMARY KEY (lane, type, entity)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS kept_alive ("
     " lane INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, shard INTEGER NOT NULL,"
     " number INTEGER NOT NULL, causes INTEGER NOT NULL,"

@@ -32,6 +32,10 @@ struct fabric_entity_test {
     bool woken; /* a pending handler was completed */
     interrupts_t *interrupts;
     work_t *interrupt; /* of the next message; NULL: none */
+    /* Of a persisted type: what is stored; without bytes: nothing is. */
+    wire_writer_t state;
+    uint32_t state_version;
+    bool stated; /* the present activation has begun with it */
 };
 
 static const token_t test_token = {1, 1};
@@ -156,6 +160,14 @@ static void give(fabric_entity_test_t *test, const fabric_message_type_t *messag
         .tag = fabric_bytes_of(message->tag),
         .payload = fabric_bytes(test->payload, size),
     };
+    if (test->type->persisted && !test->stated) {
+        message_deliver_t state = delivery;
+        state.flags = REQUEST_DURABLE | WORK_STATE;
+        state.attempt = test->state_version;
+        state.payload = wire_writer_bytes(&test->state);
+        work = work_add(work, &state);
+        test->stated = true;
+    }
     work = work_add(work, &delivery);
     executor_give(test->executor, &work);
 }
@@ -202,6 +214,7 @@ static fabric_result_t answer(fabric_entity_test_t *test, const fabric_message_t
     }
     if (result->status != STATUS_OK) {
         test->activation++; /* as a broker does before it delivers again */
+        test->stated = false;
         return FABRIC_DEFECT;
     }
     fabric_schema_fault_t fault = {""};
@@ -214,15 +227,34 @@ static fabric_result_t answer(fabric_entity_test_t *test, const fabric_message_t
     return FABRIC_REPLY;
 }
 
+/* Stores the state that comes with a result. */
+static bool get_result(fabric_entity_test_t *test, wire_reader_t *body, message_kind_t kind,
+                       message_result_t *result)
+{
+    message_result_state_t changed;
+    if (kind == KIND_RESULT) {
+        return message_get_result(body, result) == FABRIC_OK;
+    }
+    if (message_get_result_state(body, &changed) != FABRIC_OK) {
+        return false;
+    }
+    *result = work_result_of_state(&changed);
+    wire_writer_reset(&test->state);
+    wire_append(&test->state, changed.state.data, changed.state.size);
+    test->state_version = (uint32_t)changed.version;
+    return true;
+}
+
 /* The output may also say what keeps the entity alive. */
-static bool find_result(const work_output_t *output, message_result_t *result)
+static bool find_result(fabric_entity_test_t *test, const work_output_t *output,
+                        message_result_t *result)
 {
     wire_reader_t messages = wire_reader(work_output_messages(output));
     wire_reader_t body;
     message_kind_t kind;
     while (frame_next(&messages, &body)) {
-        if (message_open(&body, &kind) == FABRIC_OK && kind == KIND_RESULT) {
-            bool sound = message_get_result(&body, result) == FABRIC_OK;
+        if (message_open(&body, &kind) == FABRIC_OK && kind != KIND_ALIVE) {
+            bool sound = get_result(test, &body, kind, result);
             assert(sound); /* the executor's own encoding */
             return sound;
         }
@@ -237,7 +269,7 @@ static fabric_result_t handle_encoded(fabric_entity_test_t *test,
     message_result_t result;
     give(test, message, size);
     work_output_t *output = run(test);
-    while (!find_result(output, &result)) {
+    while (!find_result(test, output, &result)) {
         work_output_list_destroy(&output);
         output = run(test);
     }
@@ -287,6 +319,7 @@ void fabric_entity_test_close(fabric_entity_test_t **test)
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
     wire_writer_destroy(&self->reply);
+    wire_writer_destroy(&self->state);
     schema_memory_free(&self->elements);
     free(self->failure);
     free(self->payload);

@@ -260,6 +260,40 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
     return FABRIC_OK;
 }
 
+/* The handlers that are pending since an earlier home, which has not stored what they have done. */
+static void give_up_former(executor_t *executor, const ownership_t *ownership, entity_t *entity)
+{
+    uint32_t round = executor->output.round;
+    while (entity->pending && entity->ownership == ownership &&
+           !token_equal(entity->pending->token, ownership->key.token)) {
+        output_begin(&executor->output, entity->pending->round);
+        output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
+        handle_abandon(executor, entity->pending);
+    }
+    output_begin(&executor->output, round);
+}
+
+/* Gives a state to its entity, behind the messages that wait. */
+static void dispatch_state(executor_t *executor, ownership_t *ownership, const type_entry_t *type,
+                           const message_deliver_t *state)
+{
+    entity_t *entity = entity_find(&executor->entities, type, state->id);
+    if (!type->type->persisted || ownership->state != OWNERSHIP_CURRENT) {
+        output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
+        return;
+    }
+    if (!entity) {
+        entity = entity_make(&executor->entities, type, state->id, executor->now_ms);
+    }
+    give_up_former(executor, ownership, entity);
+    if (entity_must_queue(&executor->entities, entity, ownership, false)) {
+        enqueue(executor, entity, ownership, type, state);
+    } else {
+        handle_state(executor, entity, ownership, state);
+        entity_end_turn(&executor->entities, entity);
+    }
+}
+
 /* As dispatch, for the wish that an entity has an instance. Never waits here: where there is no
  * instance now, and none can be made, the home asks again. */
 static bool dispatch_wake(executor_t *executor, work_source_t source, const message_deliver_t *wake)
@@ -296,6 +330,8 @@ static bool dispatch(executor_t *executor, work_source_t source, const message_d
         return false;
     } else if (!type) {
         error = FABRIC_ERROR_RUNNER_NOT_REGISTERED;
+    } else if (delivery->flags & WORK_STATE) {
+        dispatch_state(executor, ownership, type, delivery);
     } else if (delivery->flags & WORK_CANCELLED) {
         error = FABRIC_ERROR_CANCELLED;
     } else if (is_too_late(executor, delivery)) {
@@ -303,7 +339,9 @@ static bool dispatch(executor_t *executor, work_source_t source, const message_d
     } else {
         error = dispatch_to_type(executor, ownership, type, delivery);
     }
-    if (error != FABRIC_OK) {
+    if (error != FABRIC_OK && delivery->flags & WORK_STATE) {
+        output_put_abandoned(&executor->output, source, executor->now_ms);
+    } else if (error != FABRIC_OK) {
         refuse(executor, source, delivery, error);
     }
     return true;
@@ -360,7 +398,7 @@ static bool must_wait_outside(const executor_t *executor, const entity_t *entity
     const ownership_t *ownership = entity->first->ownership;
     const message_deliver_t *delivery = &entity->first->delivery;
     return !entity_has_place(&executor->entities, entity) && !entity->first->answered &&
-           ownership->state == OWNERSHIP_CURRENT &&
+           !(delivery->flags & WORK_STATE) && ownership->state == OWNERSHIP_CURRENT &&
            delivery->home_epoch == ownership->key.token.home_epoch &&
            !entity_is_over(entity, ownership, delivery->activation) &&
            !is_too_late(executor, delivery);
@@ -393,6 +431,8 @@ static bool ready_step(executor_t *executor)
     output_begin(&executor->output, waiting->round);
     if (waiting->answered) {
         /* It was cancelled. */
+    } else if (waiting->delivery.flags & WORK_STATE) {
+        handle_state(executor, entity, ownership, &waiting->delivery);
     } else if (ownership->state != OWNERSHIP_CURRENT) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
     } else if (waiting->delivery.home_epoch != ownership->key.token.home_epoch) {

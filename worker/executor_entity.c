@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "core/state_machine.h"
 #include "core/store_message.h"
+#include "worker/executor_persisted.h"
 
 /* How often messages are looked at that wait under a lapsed lease. */
 #define LEASE_CHECK_MS 10u
@@ -119,6 +120,7 @@ static void entity_free(entity_table_t *table, entity_t *entity)
     count_add(&table->count, UINT64_MAX);
     idle_remove(table, entity);
     HASH_DEL(table->by_key, entity);
+    persisted_forget(entity);
     free(entity);
 }
 
@@ -186,7 +188,8 @@ bool entity_start(entity_table_t *table, entity_t *entity)
     table->instance.entity = entity;
     table->instance.text[0] = '\0';
     table->building = true;
-    bool built = !type->build || type->build(&table->instance, memory);
+    bool built = type->persisted ? persisted_build(table, entity, type, memory)
+                                 : !type->build || type->build(&table->instance, memory);
     table->building = false;
     if (!built) {
         instance_finalize(entity);
@@ -214,6 +217,7 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
     residents_use(&table->residents, entity);
     if (entity->ownership != ownership) {
         entity_stop(table, entity);
+        persisted_forget(entity);
         ownership_remove_entity(entity);
         ownership_add_entity(ownership, entity);
         entity->kept = entity->known = false;
@@ -239,9 +243,16 @@ void entity_end_seen(entity_table_t *table, entity_t *entity)
     entity_stop(table, entity);
 }
 
+void entity_go_back(entity_table_t *table, entity_t *entity)
+{
+    assert(!entity->pending);
+    entity_stop(table, entity);
+}
+
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation)
 {
     entity_stop(table, entity);
+    persisted_forget(entity);
     set_state(entity, ENTITY_FAILED);
     entity->mark = activation;
     entity->failed_epoch = (uint32_t)entity->ownership->key.token.home_epoch;

@@ -51,6 +51,9 @@ typedef struct entity {
     uint8_t rest;            /* rest_t */
     finalizer_t *finalizers; /* of its state */
     resource_t *resources;   /* executor_instance.c writes these two */
+    /* Of a persisted type: what its next instance begins with; NULL: it is not here.
+     * executor_persisted.c writes it. */
+    struct persisted_state *persisted;
     waiting_t *first, *last;
     fabric_pending_t *pending; /* PENDING: a list, in the order in which they began */
     uint64_t used_ms;
@@ -164,6 +167,9 @@ FABRIC_MUST_USE bool entity_start(entity_table_t *table, entity_t *entity);
  * order. */
 bool entity_has_seen(const entity_t *entity, uint64_t position);
 void entity_end_seen(entity_table_t *table, entity_t *entity);
+/* The instance of a persisted type ends; the next one begins with the state that it had before the
+ * message at hand. */
+void entity_go_back(entity_table_t *table, entity_t *entity);
 /* The instance has begun to handle a durable message. */
 static inline void entity_note_seen(entity_t *entity, uint64_t position)
 {

@@ -8,6 +8,7 @@
 #include "core/address.h"
 #include "core/crash_point.h"
 #include "core/memory.h"
+#include "worker/executor_persisted.h"
 
 /* How many lines of each kind are reported in a second. */
 #define REPORTED_PER_S 10u
@@ -30,6 +31,7 @@ void handling_free(executor_handling_t *handling)
     free(handling->request);
     free(handling->reply);
     free(handling->payload);
+    free(handling->state_buffer);
 }
 
 /* One thread counts; others may read. */
@@ -143,7 +145,8 @@ static void end_pending_calls(executor_t *executor, entity_t *entity)
     }
 }
 
-static void put_defect(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+/* The message has been counted as handled. */
+static void put_broken(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
                        const char *text)
 {
     message_result_t result = result_of(entity, delivery->activation, delivery->request_id);
@@ -152,9 +155,106 @@ static void put_defect(executor_t *executor, entity_t *entity, const message_del
     result.payload = fabric_bytes_of(text);
     put(executor, entity, delivery->flags, &result);
     report_defect(executor, entity, delivery->tag, delivery->request_id, result.payload);
-    count(&executor->handling.handled);
     count(&executor->handling.defects);
     end_pending_calls(executor, entity);
+    entity_fail(&executor->entities, entity, delivery->activation);
+}
+
+static void put_defect(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                       const char *text)
+{
+    count(&executor->handling.handled);
+    put_broken(executor, entity, delivery, text);
+}
+
+/* ---- persisted states ---- */
+
+static bool is_persisted(const executor_t *executor, const entity_t *entity)
+{
+    return entity_type(&executor->entities, entity)->type->persisted;
+}
+
+/* What the handler that has ended has done to the state of the entity, which is of a persisted
+ * type. */
+static persisted_change_t compare_state(executor_t *executor, entity_t *entity, size_t *size,
+                                        fabric_schema_fault_t *fault)
+{
+    const type_entry_t *type = entity_type(&executor->entities, entity);
+    executor_handling_t *handling = &executor->handling;
+    if (!handling->state_buffer) {
+        handling->state_buffer = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
+    }
+    return persisted_compare(entity, type->type, entity_memory(type, entity),
+                             handling->state_buffer, size, fault);
+}
+
+/* The message has no result, or one that no state goes with: what its handler has changed does not
+ * count. */
+static void take_state_back(executor_t *executor, entity_t *entity)
+{
+    size_t size;
+    fabric_schema_fault_t fault;
+    if (is_persisted(executor, entity) && entity_is_resident(entity) &&
+        compare_state(executor, entity, &size, &fault) != PERSISTED_SAME) {
+        entity_go_back(&executor->entities, entity);
+        alive_tell_absent(&executor->entities, entity);
+    }
+}
+
+/* Puts the failure of a handler that has ended: the state is as it was before the message. */
+static void put_failed(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                       const message_result_t *result)
+{
+    put(executor, entity, delivery->flags, result);
+    take_state_back(executor, entity);
+}
+
+/* Puts the reply of a handler that has ended, with the state if it has changed that. */
+static void put_handled(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                        const message_result_t *result)
+{
+    size_t size = 0;
+    fabric_schema_fault_t fault = {""};
+    persisted_change_t change = is_persisted(executor, entity)
+                                    ? compare_state(executor, entity, &size, &fault)
+                                    : PERSISTED_SAME;
+    if (change == PERSISTED_SAME) {
+        put(executor, entity, delivery->flags, result);
+    } else if (change == PERSISTED_FAULT) {
+        char text[LIMIT_TEXT_BYTES_MAX];
+        snprintf(text, sizeof text, "the state: %s",
+                 fault.text[0] ? fault.text : "it is larger than a payload may be");
+        put_broken(executor, entity, delivery, text);
+    } else if (!(delivery->flags & REQUEST_DURABLE)) {
+        put_broken(executor, entity, delivery, "a volatile message has changed a persisted state");
+    } else {
+        persisted_accept(entity, entity_type(&executor->entities, entity)->type,
+                         executor->handling.state_buffer, size);
+        message_result_state_t with_state = persisted_result(entity, result);
+        output_put_result_state(&executor->output, entity->ownership->source, &with_state,
+                                executor->now_ms);
+    }
+}
+
+void handle_state(executor_t *executor, entity_t *entity, ownership_t *ownership,
+                  const message_deliver_t *state)
+{
+    output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
+    if (ownership->state == OWNERSHIP_CURRENT &&
+        state->home_epoch == ownership->key.token.home_epoch &&
+        entity_enter(&executor->entities, entity, ownership, state->activation, executor->now_ms)) {
+        entity_go_back(&executor->entities, entity);
+        persisted_set(entity, (uint32_t)state->attempt, state->payload);
+    }
+}
+
+/* The entity's state is not here: neither this message is taken, nor those behind it of its
+ * activation. The next one brings the state. */
+static void put_stateless(executor_t *executor, entity_t *entity, const ownership_t *ownership,
+                          const message_deliver_t *delivery)
+{
+    output_put_not_taken(&executor->output, ownership->source, delivery, FABRIC_ERROR_STATE_MISSING,
+                         executor->now_ms);
     entity_fail(&executor->entities, entity, delivery->activation);
 }
 
@@ -197,16 +297,16 @@ static void put_not_built(executor_t *executor, entity_t *entity, const ownershi
 }
 
 /* The handler's answer could not be encoded. */
-static void put_unencodable(executor_t *executor, const entity_t *entity,
+static void put_unencodable(executor_t *executor, entity_t *entity,
                             const message_deliver_t *delivery, const char *text)
 {
+    take_state_back(executor, entity);
     count(&executor->handling.defects);
     report_defect(executor, entity, delivery->tag, delivery->request_id, fabric_bytes_of(text));
     put_malformed(executor, entity, delivery, text);
 }
 
-static void put_failure(executor_t *executor, const entity_t *entity,
-                        const message_deliver_t *delivery)
+static void put_failure(executor_t *executor, entity_t *entity, const message_deliver_t *delivery)
 {
     const fabric_context_t *context = &executor->handling.context;
     message_result_t result = result_of(entity, delivery->activation, delivery->request_id);
@@ -220,17 +320,17 @@ static void put_failure(executor_t *executor, const entity_t *entity,
     result.code = context->code;
     result.payload = context->typed ? fabric_bytes(context->payload, context->size)
                                     : fabric_bytes_of(context->text);
-    put(executor, entity, delivery->flags, &result);
+    put_failed(executor, entity, delivery, &result);
 }
 
-static void put_interrupted(executor_t *executor, const entity_t *entity, uint64_t activation,
-                            uint64_t request_id, uint64_t flags)
+static void put_interrupted(executor_t *executor, entity_t *entity,
+                            const message_deliver_t *delivery)
 {
-    message_result_t result = result_of(entity, activation, request_id);
+    message_result_t result = result_of(entity, delivery->activation, delivery->request_id);
     result.status = STATUS_FAILURE;
     result.error = FABRIC_ERROR_CANCELLED;
     result.payload = fabric_bytes_of("the handler stopped, as its caller cancelled the call");
-    put(executor, entity, flags, &result);
+    put_failed(executor, entity, delivery, &result);
 }
 
 /* The handler has stopped because it was told to. */
@@ -239,13 +339,13 @@ static void end_interrupted(executor_t *executor, entity_t *entity,
 {
     switch (fabric_context_interrupt(&executor->handling.context)) {
     case FABRIC_INTERRUPT_CANCEL:
-        put_interrupted(executor, entity, delivery->activation, delivery->request_id,
-                        delivery->flags);
         count(&executor->handling.handled);
+        put_interrupted(executor, entity, delivery);
         return;
     case FABRIC_INTERRUPT_STOP: /* the home takes the message back */
         output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
         count(&executor->handling.handled);
+        take_state_back(executor, entity);
         return;
     case FABRIC_NOT_INTERRUPTED:
         break;
@@ -253,9 +353,8 @@ static void end_interrupted(executor_t *executor, entity_t *entity,
     put_defect(executor, entity, delivery, "the handler says that it was interrupted, but was not");
 }
 
-static void put_reply(executor_t *executor, const entity_t *entity,
-                      const message_deliver_t *delivery, const fabric_message_type_t *message,
-                      const void *reply)
+static void put_reply(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                      const fabric_message_type_t *message, const void *reply)
 {
     executor_handling_t *handling = &executor->handling;
     message_result_t result = result_of(entity, delivery->activation, delivery->request_id);
@@ -273,7 +372,7 @@ static void put_reply(executor_t *executor, const entity_t *entity,
         result.payload = fabric_bytes(handling->payload, size);
     }
     result.status = STATUS_OK;
-    put(executor, entity, delivery->flags, &result);
+    put_handled(executor, entity, delivery, &result);
 }
 
 /* ---- slow handlers ---- */
@@ -418,6 +517,10 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         entity_end_seen(&executor->entities, entity);
         kept_results_clear(&ownership->kept); /* they do not say all that its entities have seen */
     }
+    if (type->type->persisted && !entity->persisted) {
+        put_stateless(executor, entity, ownership, delivery);
+        return;
+    }
     at_hand_begin(&executor->handling.at_hand, type, delivery->id, handler, delivery->request_id);
     if (!entity_is_resident(entity)) {
         report_evicted(executor);
@@ -463,8 +566,9 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
 {
     if (!ownership->kept.by_request || !(delivery->flags & REQUEST_DURABLE) ||
         ownership->state == OWNERSHIP_ORPHANED ||
-        (entity && entity_is_over(entity, ownership, delivery->activation))) {
-        return false;
+        (entity && entity_is_over(entity, ownership, delivery->activation)) ||
+        type_table_find(executor->types, delivery->type)->type->persisted) {
+        return false; /* of a persisted type: what was not stored did not happen */
     }
     kept_result_t *kept =
         kept_results_take(&ownership->kept, delivery->request_id, executor->now_ms);
@@ -508,6 +612,41 @@ static void put_completion(executor_t *executor, const entity_t *entity,
     }
 }
 
+/* The same of an entity of a persisted type. A result that nobody awaits is not kept: what was not
+ * stored did not happen. */
+static void complete_persisted(executor_t *executor, entity_t *entity, fabric_pending_t *pending)
+{
+    const message_deliver_t delivery = {.activation = pending->activation,
+                                        .request_id = pending->request_id,
+                                        .flags = pending->flags,
+                                        .tag = fabric_bytes_of(pending->message->tag)};
+    message_result_t result = result_of(entity, pending->activation, pending->request_id);
+    result.status = pending->status;
+    result.error = pending->error;
+    result.code = pending->code;
+    result.payload = wire_writer_bytes(&pending->payload);
+    bool awaited = is_awaited(pending, entity->ownership);
+    bool terminating = entity->terminating;
+    entity->terminating = false; /* its state is to be looked at first */
+    entity_end_pending(&executor->entities, entity, pending, executor->now_ms);
+    if (awaited && pending->status == STATUS_OK) {
+        put_handled(executor, entity, &delivery, &result);
+    } else if (awaited && reply_status_is_answer(pending->status)) {
+        put_failed(executor, entity, &delivery, &result);
+    } else if (awaited && pending->status == STATUS_DEFECT) {
+        put(executor, entity, delivery.flags, &result);
+        report_defect(executor, entity, delivery.tag, delivery.request_id, result.payload);
+        count(&executor->handling.defects);
+        take_state_back(executor, entity);
+    } else {
+        output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
+        take_state_back(executor, entity);
+    }
+    if (terminating && entity_is_resident(entity)) {
+        entity_terminate(&executor->entities, entity);
+    }
+}
+
 void handle_completion(executor_t *executor, fabric_pending_t **handle)
 {
     fabric_pending_t *pending = *handle;
@@ -515,9 +654,13 @@ void handle_completion(executor_t *executor, fabric_pending_t **handle)
     if (entity) {
         end_watch(executor, pending);
         output_begin(&executor->output, pending->round);
-        put_completion(executor, entity, pending);
         count(&executor->handling.handled);
-        entity_end_pending(&executor->entities, entity, pending, executor->now_ms);
+        if (is_persisted(executor, entity)) {
+            complete_persisted(executor, entity, pending);
+        } else {
+            put_completion(executor, entity, pending);
+            entity_end_pending(&executor->entities, entity, pending, executor->now_ms);
+        }
     }
     pending_destroy(handle);
 }

@@ -14,7 +14,8 @@ typedef struct executor_handling {
     void *request;            /* decoding buffer */
     schema_memory_t elements; /* of the request's lists that are views */
     void *reply;
-    uint8_t *payload; /* encoding buffer, LIMIT_PAYLOAD_BYTES_MAX */
+    uint8_t *payload;      /* encoding buffer, LIMIT_PAYLOAD_BYTES_MAX */
+    uint8_t *state_buffer; /* the same for persisted states; NULL: there were none yet */
     executor_hooks_t hooks;
     log_limiter_t defects_reported, slow_reported, evicted_reported;
     executor_at_hand_t at_hand;
@@ -45,6 +46,10 @@ void handling_look_back(executor_t *executor, uint64_t request_id, uint64_t took
 /* Tells of a handler that has been pending for too long now; false: none has. */
 bool handling_slow_step(executor_t *executor);
 
+/* Its entity's next instance begins with this state; one that it has ends. The entity's turn has
+ * come. */
+void handle_state(executor_t *executor, entity_t *entity, ownership_t *ownership,
+                  const message_deliver_t *state);
 /* Handles one delivery to an entity whose turn it is. */
 void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,
                      const message_deliver_t *delivery);

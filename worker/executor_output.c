@@ -45,6 +45,15 @@ void output_put_result(executor_output_t *output, work_source_t source,
     piece->durable += durable;
 }
 
+void output_put_result_state(executor_output_t *output, work_source_t source,
+                             const message_result_state_t *result, uint64_t now_ms)
+{
+    work_output_t *piece = piece_for(output, source, now_ms);
+    message_put_result_state(&piece->results, result);
+    piece->count++;
+    piece->durable++;
+}
+
 void output_put_alive(executor_output_t *output, work_source_t source, const message_alive_t *alive,
                       uint64_t now_ms)
 {

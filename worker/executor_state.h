@@ -8,6 +8,7 @@
  *     executor_wake.c                       entities that are to have an instance without a message
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
+ *     executor_persisted.c                  the persisted state that an instance begins with
  *     executor_instance.c                   building and ending instances; resources
  *     executor_alive.c                      what the home is told of entities that are kept alive
  *     executor_residents.c                  how many entities have state, and which of them rest

@@ -13,6 +13,15 @@ static bool may_start(const executor_t *executor, const entity_t *entity)
            (!entity || (!entity->first && entity->state != ENTITY_PENDING));
 }
 
+/* Whether all is here that the instance begins with: the home gives a persisted state before it
+ * asks for the instance, and does so again if it is told that there is none. */
+static bool has_state(const type_entry_t *type, const entity_t *entity,
+                      const ownership_t *ownership)
+{
+    return !type->type->persisted ||
+           (entity && entity->ownership == ownership && entity->persisted);
+}
+
 /* Makes the instance; false: its build function has failed. */
 static bool start(executor_t *executor, entity_t *entity, const message_deliver_t *wake)
 {
@@ -41,7 +50,7 @@ bool executor_wake(executor_t *executor, ownership_t *ownership, const type_entr
     if (here) {
         entity_set_known(entities, entity, (uint32_t)wake->attempt);
     } else {
-        if (!may_start(executor, entity)) {
+        if (!has_state(type, entity, ownership) || !may_start(executor, entity)) {
             return false;
         }
         entity = entity ? entity : entity_make(entities, type, wake->id, executor->now_ms);

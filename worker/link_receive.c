@@ -181,6 +181,32 @@ static void receive_deliver(link_t *link, uint32_t index, work_frame_t *frame,
     }
 }
 
+/* A state goes the way of the deliveries that it comes before. One of an ownership that this worker
+ * does not have any more has no use. */
+static fabric_error_t receive_state(link_t *link, uint32_t index, wire_reader_t *body,
+                                    work_frame_t *frame)
+{
+    message_entity_state_t message;
+    fabric_error_t error = message_get_entity_state(body, &message);
+    if (error || !is_name(message.type) || !is_name(message.id) || message.version > UINT32_MAX ||
+        message.state.size > LIMIT_PAYLOAD_BYTES_MAX) {
+        return error ? error : FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    const message_deliver_t state = {.shard = message.shard,
+                                     .home_epoch = message.home_epoch,
+                                     .owner_sequence = message.owner_sequence,
+                                     .activation = message.activation,
+                                     .attempt = message.version,
+                                     .flags = REQUEST_DURABLE | WORK_STATE,
+                                     .type = message.type,
+                                     .id = message.id,
+                                     .payload = message.state};
+    if (!link_shards_deliver(&link->shards, &link->works, index, frame, &state)) {
+        link_count_dropped(link);
+    }
+    return FABRIC_OK;
+}
+
 static fabric_error_t receive_interrupt(link_t *link, uint32_t index, wire_reader_t *body,
                                         work_frame_t *frame)
 {
@@ -297,6 +323,8 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
         }
     } else if (kind == KIND_RUNNER_ORDER) {
         error = receive_order(link, index, body);
+    } else if (kind == KIND_ENTITY_STATE) {
+        error = receive_state(link, index, body, frame);
     } else if (kind == KIND_ALIVE) {
         error = receive_alive(link, index, body, frame);
     } else if (kind == KIND_INTERRUPT) {

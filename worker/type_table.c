@@ -147,8 +147,8 @@ static fabric_error_t handler_add(type_entry_t *entry, const fabric_handler_t *h
 static void describe(const type_entry_t *entry, wire_writer_t *writer)
 {
     const fabric_entity_type_t *type = entry->type;
-    bool plain = type_options_are_default(&entry->options);
-    wire_put_array(writer, plain ? 5 : 6);
+    bool plain = type_options_are_default(&entry->options) && !type->persisted;
+    wire_put_array(writer, 5 + (plain ? 0u : 1u) + (type->persisted ? 1u : 0u));
     wire_put_text(writer, type->name);
     wire_put_text(writer, type->group ? type->group : "default");
     wire_put_uint(writer, entry->mailbox_capacity);
@@ -169,6 +169,9 @@ static void describe(const type_entry_t *entry, wire_writer_t *writer)
     if (!plain) {
         type_options_put(&entry->options, writer);
     }
+    if (type->persisted) {
+        type_state_put(type->state_version, type->state, writer);
+    }
 }
 
 /* Whether brokers will accept the description. The rules for schemas stand in one place, the
@@ -183,6 +186,46 @@ static bool description_valid(const type_entry_t *entry)
     type_description_destroy(&description);
     wire_writer_destroy(&writer);
     return valid;
+}
+
+/* Of a schema that can be described. */
+static bool has_views(const fabric_schema_t *schema)
+{
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const fabric_field_t *field = &schema->fields[i];
+        if (field->max == FABRIC_ANY_LENGTH || field->element_max == FABRIC_ANY_LENGTH ||
+            (field->schema && has_views(field->schema))) {
+            return true;
+        }
+        for (size_t j = 0; field->kind == FABRIC_FIELD_UNION && j < field->choices->count; j++) {
+            if (has_views(field->choices->items[j].schema)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* What is wrong with a persisted type; NULL: nothing. */
+static const char *state_fault(const fabric_entity_type_t *type)
+{
+    if (!type->persisted) {
+        return type->state || type->state_version > 0 || type->migrate || type->restore
+                   ? "state, state_version, migrate and restore are for persisted types"
+                   : NULL;
+    }
+    if (!type->state || !schema_is_describable(type->state) || type->state->field_count == 0) {
+        return "a persisted state needs a schema with fields, names and sound defaults";
+    }
+    if (type->state->size != type->state_size) {
+        return "the state's schema is not of a struct of state_size bytes";
+    }
+    if (has_views(type->state)) {
+        return "a persisted state has no views";
+    }
+    return type->concurrency > 1 || (type->concurrent && type->concurrent[0])
+               ? "handlers of a persisted type do not run beside one another"
+               : NULL;
 }
 
 static fabric_error_t entry_fill(type_entry_t *entry, reason_t *reason)
@@ -208,6 +251,10 @@ static fabric_error_t entry_fill(type_entry_t *entry, reason_t *reason)
     if (type->state_size > TYPE_STATE_BYTES_MAX) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "entity type %s: the state has more than 64 MiB", type->name);
+    }
+    if (state_fault(type)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "entity type %s: %s", type->name,
+                          state_fault(type));
     }
     if (type->uninterruptible >
         (FABRIC_UNINTERRUPTIBLE_BY_CALLERS | FABRIC_UNINTERRUPTIBLE_BY_STOPS)) {

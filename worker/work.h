@@ -75,10 +75,12 @@ typedef enum work_kind {
 /* In the flags of a delivery: its caller wants it to end, and it has not begun. Never on the wire.
  */
 #define WORK_CANCELLED (1ull << 32)
-
+/* Likewise: it is no message. Its payload is the persisted state with which its entity begins its
+ * activation, and `attempt` the version of that. */
+#define WORK_STATE (1ull << 33)
 /* The same: no message, but the wish that the entity has an instance. `attempt` has the causes that
  * keep it alive (enum alive_cause). */
-#define WORK_WAKE (1ull << 33)
+#define WORK_WAKE (1ull << 34)
 
 /* The most deliveries of one piece of work. */
 #define WORK_DELIVERIES_MAX 256u
@@ -114,6 +116,9 @@ void work_list_destroy(work_t **first);
 message_alive_t work_not_woken(const message_deliver_t *wake);
 /* The result of a delivery: what names the delivery, and how it ended. */
 message_result_t work_result(const message_deliver_t *delivery, uint64_t status, uint64_t error);
+
+/* The result without the state that it brings. */
+message_result_t work_result_of_state(const message_result_state_t *result);
 
 typedef enum work_output_kind {
     OUTPUT_RESULTS, /* encoded messages */

@@ -1,10 +1,14 @@
 /* Waking entities that are kept alive: see alive_state.h. */
+#include <utlist.h>
+
 #include "broker/router/router_state.h"
 #include "core/address.h"
 
 /* How many instances one ownership's owner is asked for at a time; how long a lapsed lease is
  * waited for. */
 enum { WINDOW = 16, LEASE_PAUSE_MS = 200 };
+/* How long persisted states are waited for before they are looked at again. */
+enum { READ_PAUSE_MS = 200 };
 /* Of those that an owner has left, how many are looked at in one turn for one to ask for. */
 enum { LEFT_AT_ONCE = 256 };
 
@@ -25,7 +29,8 @@ static void back_off(router_t *router, ownership_t *ownership)
         pause_ms = (pause_ms * 3 + 1) / 2;
     }
     ownership->alive.refusals++;
-    if (ownership->alive.pause.position == 0) {
+    if (ownership->alive.pause.position == 0 || ownership->alive.reads) {
+        ownership->alive.reads = false;
         pause_for(router, ownership,
                   pause_ms < config->backoff_max_ms ? pause_ms : config->backoff_max_ms);
     }
@@ -43,9 +48,37 @@ static bool may_wake(router_t *router, const alive_t *alive, uint64_t *activatio
     return true;
 }
 
+/* Whether the owner knows the persisted state that the instance begins with, or can be told now. */
+static bool has_state(router_t *router, const alive_t *alive)
+{
+    const entity_t *entity = mailbox_find(router, alive_type(alive), alive_id(alive));
+    return persisted_is_ready(router, alive->ownership, alive_type(alive), alive_id(alive),
+                              entity ? entity->in_flight : 0);
+}
+
+/* Has the states read that are wanted next, and waits for the first one. */
+static void read_states(router_t *router, ownership_t *ownership)
+{
+    unsigned wanted = 0;
+    const alive_t *alive;
+    DL_FOREACH(ownership->alive.lists[ALIVE_ASLEEP], alive)
+    {
+        if (wanted++ == WINDOW) {
+            break;
+        }
+        (void)has_state(router, alive);
+    }
+    ownership->alive.reads = true;
+    pause_for(router, ownership, READ_PAUSE_MS);
+}
+
+/* A persisted state comes first. */
 static void send(router_t *router, const alive_t *alive, uint64_t activation)
 {
     const ownership_t *ownership = alive->ownership;
+    if (ownership->persisted) {
+        (void)persisted_deliver(router, ownership, alive_type(alive), alive_id(alive), activation);
+    }
     message_alive_t message = {.shard = ownership->shard->id.value,
                                .home_epoch = ownership->token.home_epoch,
                                .owner_sequence = ownership->token.owner_sequence,
@@ -97,6 +130,10 @@ static void go_on(router_t *router, ownership_t *ownership)
             pause_for(router, ownership, NOT_TAKEN_DELAY_MS);
             return;
         }
+        if (ownership->persisted && !has_state(router, alive)) {
+            read_states(router, ownership);
+            return;
+        }
         alive_set_state(router, alive, ALIVE_WAKING);
         send(router, alive, activation);
     }
@@ -108,6 +145,27 @@ static void go_on(router_t *router, ownership_t *ownership)
 void alive_owned(router_t *router, ownership_t *ownership)
 {
     go_on(router, ownership);
+}
+
+void alive_state_known(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
+{
+    const alive_t *alive = alive_find(router, type, id);
+    if (alive && alive->ownership->alive.reads) {
+        timers_cancel(&router->alive_pauses, &alive->ownership->alive.pause);
+        alive->ownership->alive.reads = false;
+        go_on(router, alive->ownership);
+    }
+}
+
+void alive_state_given(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
+{
+    alive_t *alive = alive_find(router, type, id);
+    if (alive && alive_now(alive) == ALIVE_AWAKE && alive->wanted != 0) {
+        alive_set_state(router, alive, ALIVE_ASLEEP);
+        if (alive->ownership->alive.pause.position == 0) {
+            pause_for(router, alive->ownership, NOT_TAKEN_DELAY_MS);
+        }
+    }
 }
 
 /* An owner that is gone may have died of the instances that it was making. */
@@ -125,6 +183,7 @@ void alive_lost(router_t *router, ownership_t *ownership)
     bool died = ownership->owner->unreachable;
     timers_cancel(&router->alive_pauses, &part->pause);
     part->refusals = 0;
+    part->reads = false;
     while (part->lists[ALIVE_WAKING]) {
         sleep_again(router, part->lists[ALIVE_WAKING], died);
     }
@@ -135,7 +194,9 @@ void alive_tick(router_t *router)
 {
     timer_entry_t *pause;
     while ((pause = timers_take_due(&router->alive_pauses, router->now_ms))) {
-        go_on(router, TIMER_OWNER(pause, ownership_t, alive.pause));
+        ownership_t *ownership = TIMER_OWNER(pause, ownership_t, alive.pause);
+        ownership->alive.reads = false;
+        go_on(router, ownership);
     }
 }
 
@@ -173,10 +234,15 @@ static ownership_t *ownership_of_message(router_t *router, const runner_t *runne
     return owns ? ownership : NULL;
 }
 
-/* The owner could not make the instance that it was asked for. That says nothing of the causes. */
+/* The owner could not make the instance that it was asked for. That says nothing of the causes. It
+ * may have forgotten the persisted state; if something is in flight, that says whether it has. */
 static void refused(router_t *router, ownership_t *ownership, const message_alive_t *message)
 {
     alive_t *alive = alive_find(router, message->type, message->id);
+    const entity_t *entity = mailbox_find(router, message->type, message->id);
+    if (ownership->persisted && (!entity || entity->in_flight == 0)) {
+        persisted_restart(router, ownership, message->type, message->id);
+    }
     if (alive && alive->state == ALIVE_WAKING) {
         alive_set_state(router, alive, ALIVE_ASLEEP);
         back_off(router, ownership);
@@ -193,7 +259,11 @@ static void keep(router_t *router, ownership_t *ownership, const message_alive_t
     }
     alive = alive ? alive : alive_add(router, ownership, message->id);
     want(router, alive, (uint32_t)message->causes);
-    if (message->absent == 0) {
+    bool begun =
+        !ownership->persisted || persisted_is_given(router, ownership, message->type, message->id);
+    if (message->absent == 0 && !begun) { /* an earlier home gave the instance its state */
+        alive_set_state(router, alive, ALIVE_ASLEEP);
+    } else if (message->absent == 0) {
         alive->losses = 0;
         ownership->alive.refusals = 0;
         alive_set_state(router, alive, ALIVE_AWAKE);

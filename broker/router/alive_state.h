@@ -53,6 +53,7 @@ typedef struct alive_part {
     uint32_t waking;     /* of them WAKING */
     uint32_t refusals;   /* in a row: no instance could be made */
     timer_entry_t pause; /* while it is set, the owner is asked for none */
+    bool reads;          /* the pause ends as soon as a persisted state is read */
 } alive_part_t;
 
 /* A lane's part. */
@@ -98,6 +99,11 @@ void alive_committed(router_t *router, const store_kept_t *kept);
 void alive_owned(router_t *router, ownership_t *ownership);
 /* It loses its owner, which is still noted in it. */
 void alive_lost(router_t *router, ownership_t *ownership);
+/* The persisted state of the entity has been read. */
+void alive_state_known(router_t *router, fabric_bytes_t type, fabric_bytes_t id);
+/* The owner is told the persisted state with a message: an instance that it has of the entity ends,
+ * and another one is wanted, whether or not the message makes it. */
+void alive_state_given(router_t *router, fabric_bytes_t type, fabric_bytes_t id);
 /* Goes on after pauses. */
 void alive_tick(router_t *router);
 

@@ -69,9 +69,11 @@ static void add_end(lane_batches_t *lane, const batch_end_t *end)
 
 void batch_add_end(router_t *router, message_t *message)
 {
-    add_end(batches_of(router, message), &(batch_end_t){.message = &message->stored,
-                                                        .position = message->position,
-                                                        .reply = &message->reply});
+    add_end(batches_of(router, message),
+            &(batch_end_t){.message = &message->stored,
+                           .position = message->position,
+                           .reply = &message->reply,
+                           .state = message->left ? &message->left->row : NULL});
 }
 
 void batch_add_dead(lane_batches_t *lane, message_t *message, fabric_error_t cause)
@@ -211,7 +213,8 @@ typedef struct batch_part {
 
 static uint64_t end_bytes(const batch_end_t *end)
 {
-    return RECORD_BYTES + end->reply->payload.size +
+    uint64_t state = end->state ? RECORD_BYTES + end->state->state.size : 0;
+    return RECORD_BYTES + end->reply->payload.size + state +
            (end->dead ? message_bytes(end->message) + end->text.size : 0);
 }
 

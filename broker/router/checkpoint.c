@@ -131,6 +131,7 @@ static void begin(router_t *router, checkpoint_t *checkpoint)
     checkpoint->current = checkpoint->next;
     checkpoint->next = empty;
     keys_checkpoint_begins(&router->lanes[checkpoint->hold.lane].keys);
+    persisted_checkpoint_begins(&router->lanes[checkpoint->hold.lane].persisted);
     clears_checkpoint_begins(&router->lanes[checkpoint->hold.lane].clears);
     alive_checkpoint_begins(&router->lanes[checkpoint->hold.lane].alive);
 }

@@ -13,6 +13,7 @@
 #define BROKER_ROUTER_CHECKPOINT_STATE_H
 
 #include "broker/router/router.h"
+#include "broker/state_value.h"
 #include "core/limits.h"
 #include "core/journal/entry.h"
 
@@ -68,6 +69,9 @@ struct checkpoint_slice {
     size_t key_count, key_capacity;
     uint8_t *replies; /* of the keys, one after the other */
     size_t reply_bytes, reply_capacity;
+    store_state_t *states;
+    state_value_t **state_values; /* what these point into */
+    size_t state_count, state_capacity, state_value_capacity;
     store_kept_t *kept;
     size_t kept_count, kept_capacity;
     /* Of the puts, then of `kept`: types, entities and tags, one after the other. */

@@ -135,13 +135,19 @@ static void end_durable(router_t *router, entity_clear_t *clear, message_t *mess
     clears_end_message(router, message);
 }
 
-/* A message of the queue. The result of one in flight will find no message. */
-static void end_queued(router_t *router, entity_clear_t *clear, message_t *message)
+/* The result of a message in flight will find no message. */
+static void end_delivery(router_t *router, message_t *message)
 {
     if (message->state == MESSAGE_IN_FLIGHT) {
         message_put_interrupted(router, message);
         poison_delivery_ended(message->entity->ownership->owner, message);
     }
+}
+
+/* A message of the queue. */
+static void end_queued(router_t *router, entity_clear_t *clear, message_t *message)
+{
+    end_delivery(router, message);
     if (message->stored.flags & REQUEST_DURABLE) {
         entity_remove(message);
         end_durable(router, clear, message);
@@ -150,19 +156,34 @@ static void end_queued(router_t *router, entity_clear_t *clear, message_t *messa
     }
 }
 
-/* Volatile results wait for no commit any more, and leave. Returns how many durable messages have
- * left the queue. */
+/* A volatile message that is later than the clear, and that may have been handled on a persisted
+ * state which is not going to be stored. */
+static void lose_handled(router_t *router, message_t *message)
+{
+    bool is_durable = message->stored.flags & REQUEST_DURABLE;
+    if (!is_durable && message->state != MESSAGE_QUEUED) {
+        end_delivery(router, message);
+        message_lose(router, message, "an operator cleared the entity");
+    }
+}
+
+/* Volatile results wait for no commit any more, and leave, unless a persisted state is what they
+ * rest on. Returns how many durable messages have left the queue. */
 static uint32_t end_queue(router_t *router, entity_clear_t *clear, const entity_t *entity)
 {
     uint32_t durable = 0;
+    bool persisted = entity->ownership->persisted;
     message_t *message, *next;
     DL_FOREACH_SAFE(entity->queue, message, next)
     {
         bool is_durable = message->stored.flags & REQUEST_DURABLE;
-        if (clear_covers(clear, message) && (is_durable || message->state != MESSAGE_RESULT)) {
+        bool ends = is_durable || persisted || message->state != MESSAGE_RESULT;
+        if (clear_covers(clear, message) && ends) {
             durable += is_durable;
             clear->ended++;
             end_queued(router, clear, message);
+        } else if (persisted) {
+            lose_handled(router, message);
         }
     }
     return durable;
@@ -189,11 +210,12 @@ static void tell_instance(router_t *router, entity_clear_t *clear)
 }
 
 /* What was wrong with the entity is over with its messages. What is in flight now is later than the
- * clear, and its results count; a defect before it brings it back, as always. */
+ * clear, and its results count; a defect before it brings it back, as always. Nothing that is in
+ * flight of a persisted type counts. */
 static void renew_entity(router_t *router, entity_t *entity)
 {
     entity_end_restart(entity);
-    if (entity->in_flight == 0) {
+    if (entity->in_flight == 0 || entity->ownership->persisted) {
         entity_restart(router, entity);
     }
     entity_forget_refusals(entity);
@@ -208,6 +230,7 @@ static void end_in_memory(router_t *router, router_lane_t *lane, entity_clear_t 
 {
     message_chain_t moved = {0};
     batch_remove(&lane->batches, &(batch_removal_t){clear, is_taken_out, end_attempt}, &moved);
+    persisted_revert(router, clear->shard, clear->type, clear->entity);
     entity_t *entity = mailbox_find(router, clear->type, clear->entity);
     if (entity) {
         entity->pending++; /* it stays until all of this is done */

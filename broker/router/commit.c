@@ -115,6 +115,9 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
     if (message->stored.key_hash) {
         keys_ended(router, &lane->keys, message);
     }
+    if (message->left) {
+        persisted_commit(router, &message->left);
+    }
     entity_t *entity = message->entity;
     if (!(message->stored.flags & REQUEST_TELL)) {
         message_send_reply(router, message);

@@ -51,6 +51,10 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .headers = stored->headers,
         .position = message->position != stored->id.value ? message->position : 0,
     };
+    if (entity->ownership->persisted && persisted_deliver(router, entity->ownership, stored->type,
+                                                          stored->entity, message->activation)) {
+        alive_state_given(router, stored->type, stored->entity);
+    }
     message_put_deliver(peer_writer(router, runner->peer), &deliver);
     uint32_t volatile_told_of = REQUEST_TELL | REQUEST_WANT_ACCEPTED;
     if ((stored->flags & (REQUEST_DURABLE | volatile_told_of)) == volatile_told_of) {
@@ -96,6 +100,14 @@ static bool is_window_full(router_t *router, const entity_t *entity)
     return entity->in_flight >= (window < ENTITY_WINDOW_MAX ? window : ENTITY_WINDOW_MAX);
 }
 
+/* Whether nothing is to be known of the entity's persisted state before it is given a message. */
+static bool has_state(router_t *router, const entity_t *entity)
+{
+    return !entity->ownership->persisted ||
+           persisted_is_ready(router, entity->ownership, entity_type(entity), entity_id(entity),
+                              entity->in_flight);
+}
+
 /* The message that the entity could give to its owner now, if the owner has credit for it. */
 static message_t *next_to_deliver(router_t *router, const entity_t *entity)
 {
@@ -109,7 +121,7 @@ static message_t *next_to_deliver(router_t *router, const entity_t *entity)
     bool waits =
         message && (poison_waits(router, entity, message) ||
                     poison_is_exhausted(router, message)); /* parked, or not yet given up */
-    return waits ? NULL : message;
+    return waits || (message && !has_state(router, entity)) ? NULL : message;
 }
 
 /* `turn`: the entity has waited for credit, and no other entity that waits comes before it. */

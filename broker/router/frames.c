@@ -125,6 +125,20 @@ static void refuse_request_of_worker(router_t *router, peer_t *peer, uint64_t se
     message_put_rejected(peer_writer(router, peer), &rejected);
 }
 
+static fabric_error_t receive_result_with_state(router_t *router, runner_t *runner,
+                                                wire_reader_t *body)
+{
+    message_result_state_t changed;
+    fabric_error_t error = message_get_result_state(body, &changed);
+    if (!error && changed.version > UINT32_MAX) {
+        error = FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    if (!error) {
+        result_received_with_state(router, runner, &changed);
+    }
+    return error;
+}
+
 static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kind_t kind,
                                      wire_reader_t *body)
 {
@@ -137,6 +151,9 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
             result_received(router, runner, &result);
         }
         return error;
+    }
+    if (kind == KIND_RESULT_STATE) {
+        return receive_result_with_state(router, runner, body);
     }
     if (kind == KIND_REQUEST) {
         message_request_t request;
@@ -232,7 +249,7 @@ static void settle(router_t *router, const peer_t *peer, const frame_effects_t *
 static void unidentified_message(router_t *router, peer_t *peer, message_kind_t kind, bool *asked)
 {
     router->counters.unidentified++;
-    if (kind == KIND_RESULT) {
+    if (kind == KIND_RESULT || kind == KIND_RESULT_STATE) {
         router->counters.results_refused++; /* the sender is a deposed owner */
     }
     if (!*asked) {

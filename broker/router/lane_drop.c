@@ -134,6 +134,7 @@ void lane_drop(router_t *router, uint32_t number)
     schedule_drop(router, number);
     clears_drop(router, number);
     search_drop(&lane->search);
+    persisted_drop(&lane->persisted);
     early_ends_clear(&lane->early_ends);
     operator_cancels_drop(router, number);
     requests_send_away(router, lane);
@@ -223,6 +224,7 @@ bool lane_drop_some(router_t *router, uint32_t number)
         bool any = drop_next_abandoned(router, lane) || drop_next_overflow(router, number) ||
                    drop_next_scheduled(router, number) || drop_next_ghost(router, lane) ||
                    keys_drop_next(router, &lane->keys) || alive_drop_next(router, number) ||
+                   persisted_drop_next(router, &lane->persisted) ||
                    drop_next_queued(router, number, &shard);
         if (!any) {
             return true;

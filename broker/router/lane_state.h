@@ -1,6 +1,6 @@
 /* A lane: whether this broker is its home. lanes.c owns the struct, but for the parts of batch.c,
- * lookup.c, checkpoint.c, keys.c, overflow.c, loads.c, schedule.c, alive.c, messages.c, hand_over.c
- * and progress.c.
+ * lookup.c, checkpoint.c, keys.c, persisted.c, overflow.c, loads.c, schedule.c, alive.c,
+ * messages.c, hand_over.c and progress.c.
  *
  * Some lanes are this broker's and others are not, at the same time. What depends on a lane
  * (shards, entities, messages, calls, batches, look-ups) comes and goes with it.
@@ -16,6 +16,7 @@
 #include "broker/router/keys_state.h"
 #include "broker/router/lookup_state.h"
 #include "broker/router/overflow_state.h"
+#include "broker/router/persisted_state.h"
 #include "broker/router/progress_state.h"
 #include "broker/router/schedule_state.h"
 #include "broker/router/search_state.h"
@@ -50,6 +51,7 @@ struct router_lane {
     lookup_rounds_t rounds;
     checkpoint_t checkpoint;
     lane_keys_t keys;
+    lane_persisted_t persisted;
     overflows_t overflows;
     loads_t loads;
     schedule_t schedule;

@@ -294,6 +294,7 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     schedule_adopt(router, &lane->adoption);
     loads_adopt(router, &lane->adoption);
     clears_adopt(router, &lane->adoption);
+    persisted_adopt(router, &lane->adoption);
     if (take_over_some(router, number)) {
         begin_home(router, number);
     }

@@ -3,6 +3,7 @@
  */
 #include "broker/router/clearing.h"
 #include "broker/router/damaged_rows.h"
+#include "broker/router/dispatch.h"
 #include "broker/router/ghosts.h"
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
@@ -78,6 +79,9 @@ void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, ui
     for (size_t i = 0; i < slice->key_count; i++) {
         keys_settled(router, &router->lanes[lane].keys, slice->keys[i].hash, slice->number,
                      lookup->running);
+    }
+    for (size_t i = 0; i < slice->state_count; i++) {
+        persisted_settled(router, &slice->states[i], slice->number);
     }
     clears_settled(router, lane, slice);
     if (slice->taken.slice.last) {
@@ -225,6 +229,24 @@ void router_loaded(router_t *router, uint32_t number, fabric_error_t error, mess
     forget_corrected(loads);
     early_ends_forget(router, number);
     clears_read(router, number);
+}
+
+/* ---- persisted states ---- */
+
+void router_states_loaded(router_t *router, uint32_t number, fabric_error_t error,
+                          state_value_t **values, size_t count, size_t done, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    const lane_persisted_t *states = &router->lanes[number].persisted;
+    done = persisted_loaded(router, number, error, values, count, done);
+    for (size_t i = 0; i < done; i++) {
+        entity_t *entity = mailbox_find(router, states->names[i].type, states->names[i].entity);
+        if (entity) {
+            entity_dispatch(router, entity);
+            entity_release(router, entity);
+        }
+        alive_state_known(router, states->names[i].type, states->names[i].entity);
+    }
 }
 
 /* ---- single rows ---- */

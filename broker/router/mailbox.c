@@ -80,6 +80,12 @@ fabric_bytes_t entity_type(const entity_t *entity)
     return fabric_bytes(entity->name + 1, entity->name[0]);
 }
 
+fabric_bytes_t entity_id(const entity_t *entity)
+{
+    size_t place = 1 + (size_t)entity->name[0];
+    return fabric_bytes(entity->name + place, entity->name_size - place);
+}
+
 /* ---- pending messages ---- */
 
 /* When the message took its position, as that says: when it was accepted, or came due. */
@@ -230,6 +236,9 @@ void entity_restart(router_t *router, entity_t *entity)
 {
     entity->activation = ++router->activations;
     entity->restarting = entity->in_flight > 0;
+    if (entity->ownership->persisted) {
+        persisted_restart(router, entity->ownership, entity_type(entity), entity_id(entity));
+    }
 }
 
 void entity_end_restart(entity_t *entity)

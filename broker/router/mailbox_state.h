@@ -54,6 +54,7 @@ entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t ty
 void entity_release(router_t *router, entity_t *entity);
 void entities_destroy(router_t *router);
 fabric_bytes_t entity_type(const entity_t *entity);
+fabric_bytes_t entity_id(const entity_t *entity);
 
 /* ---- pending messages ---- */
 

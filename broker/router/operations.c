@@ -12,6 +12,7 @@
 #include "broker/router/forgetting.h"
 #include "broker/router/orders.h"
 #include "broker/router/router_state.h"
+#include "core/address.h"
 
 /* ---- this broker ---- */
 
@@ -147,13 +148,52 @@ fabric_error_t operation_clear(router_t *router, const peer_t *peer, const messa
     return clear_begin(router, peer, query->sequence, type, id, text);
 }
 
+/* The persisted state of an entity of a shard whose home this broker is, as it is stored. One that
+ * memory does not know is read: whoever asks is to ask again. */
+static fabric_error_t show_state(router_t *router, fabric_bytes_t argument, wire_writer_t *answer,
+                                 const char **text)
+{
+    fabric_bytes_t type, id;
+    if (!read_entity(argument, &type, &id)) {
+        *text = "the argument is an array of an entity's type and id";
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    const known_type_t *known = type_find(router, type);
+    if (!known) {
+        *text = "no worker has registered this entity type";
+        return FABRIC_ERROR_UNKNOWN_ENTITY_TYPE;
+    }
+    uint32_t number = address_shard_number(id, router->config.shards_per_group);
+    const shard_t *shard = shard_find(router, shard_id_make(known->group, (uint16_t)number));
+    if (!shard || !shard_is_home(shard)) {
+        *text = "this broker is not the home of the entity's shard";
+        return FABRIC_ERROR_NOT_FOUND;
+    }
+    const state_value_t *value = NULL;
+    if (!persisted_look(router, shard->id, type, id, &value)) {
+        *text = "the state is being read: ask again";
+        return FABRIC_ERROR_BUSY;
+    }
+    wire_put_map(answer, value ? 3 : 1);
+    wire_put_text(answer, "stored");
+    wire_put_bool(answer, value);
+    if (value) {
+        wire_put_text(answer, "version");
+        wire_put_uint(answer, value->row.version);
+        wire_put_text(answer, "state");
+        wire_put_bin(answer, value->row.state);
+    }
+    return FABRIC_OK;
+}
+
 /* ---- queries ---- */
 
 bool operation_exists(fabric_bytes_t name)
 {
     return fabric_bytes_equal(name, fabric_bytes_of("drain")) ||
            fabric_bytes_equal(name, fabric_bytes_of("runner")) ||
-           fabric_bytes_equal(name, fabric_bytes_of("resume")) || forgetting_knows(name);
+           fabric_bytes_equal(name, fabric_bytes_of("resume")) ||
+           fabric_bytes_equal(name, fabric_bytes_of("state")) || forgetting_knows(name);
 }
 
 fabric_error_t operation_run(router_t *router, const message_query_t *query, wire_writer_t *answer,
@@ -164,6 +204,9 @@ fabric_error_t operation_run(router_t *router, const message_query_t *query, wir
     }
     if (fabric_bytes_equal(query->name, fabric_bytes_of("resume"))) {
         return resume(router, query->argument, answer, text);
+    }
+    if (fabric_bytes_equal(query->name, fabric_bytes_of("state"))) {
+        return show_state(router, query->argument, answer, text);
     }
     if (forgetting_knows(query->name)) {
         return forgetting_run(router, query, answer, text);

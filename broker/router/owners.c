@@ -31,7 +31,7 @@ static void report_owner(router_t *router, const ownership_t *ownership)
 static void assign(router_t *router, ownership_t *ownership, runner_t *runner)
 {
     bool continued = incarnation_equal(ownership->predecessor, runner->incarnation);
-    ownership_give(ownership, runner);
+    ownership_give(router, ownership, runner);
     message_assign_t message = {.shard = ownership->shard->id.value,
                                 .home_epoch = ownership->token.home_epoch,
                                 .owner_sequence = ownership->token.owner_sequence,

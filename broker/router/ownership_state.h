@@ -28,6 +28,7 @@ struct ownership {
      * wanted. None: it is not known, or somebody has owned it under this home. */
     incarnation_t predecessor;
     runner_t *owner;       /* OWNED, RELEASING */
+    bool persisted;        /* likewise: the type's states are persisted */
     alive_part_t alive;    /* see alive.c */
     timer_entry_t release; /* RELEASING: when the ownership is taken back */
     entity_t *entities;    /* that have messages */
@@ -61,7 +62,7 @@ void ownership_end_home(ownership_t *ownership);
 /* The coordinator wants this owner. */
 void ownership_desire(ownership_t *ownership, incarnation_t runner);
 /* The runner owns it, under a new token. */
-void ownership_give(ownership_t *ownership, runner_t *runner);
+void ownership_give(router_t *router, ownership_t *ownership, runner_t *runner);
 /* Its owner is asked to give it back by then. */
 void ownership_begin_release(router_t *router, ownership_t *ownership, uint64_t deadline_ms);
 /* Its owner is not its owner any more. */

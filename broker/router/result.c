@@ -108,7 +108,8 @@ static void not_taken(router_t *router, message_t *message, const message_result
     bool handing_over = result->error == FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
     bool owned = entity->ownership->state == OWNERSHIP_OWNED;
     bool not_built = result->error == FABRIC_ERROR_NOT_BUILT;
-    bool after_defect = result->error == FABRIC_ERROR_ENTITY_DEFECT || not_built;
+    bool after_defect = result->error == FABRIC_ERROR_ENTITY_DEFECT || not_built ||
+                        result->error == FABRIC_ERROR_STATE_MISSING;
     message->deliveries--; /* its handler certainly did not start */
     if (!handing_over && !after_defect && !(message->stored.flags & REQUEST_DURABLE)) {
         reject_volatile(router, message, result);
@@ -224,10 +225,37 @@ static bool failure_fits(router_t *router, const message_t *message, const messa
     return !known || fabric_schema_check(failure->schema, result->payload, fault) == FABRIC_OK;
 }
 
+/* What is wrong with the state that comes with a result; NULL: nothing. A worker that knows another
+ * version of the type sends its own. */
+static const char *state_fault(router_t *router, const message_t *message,
+                               const message_result_t *result, const store_state_t *state,
+                               fabric_schema_fault_t *fault)
+{
+    const known_type_t *type = type_find(router, message->stored.type);
+    if (!message->entity->ownership->persisted || !type || !type->description->state) {
+        return "it has a state, and its type has none that is persisted";
+    }
+    if (!(message->stored.flags & REQUEST_DURABLE) || result->status != STATUS_OK) {
+        return "it has a state, and is no reply to a durable message";
+    }
+    if (state->state.size == 0 || state->state.size > LIMIT_PAYLOAD_BYTES_MAX) {
+        return "its state is over its limits";
+    }
+    bool same = state->version == type->description->state_version;
+    return same && fabric_schema_check(type->description->state, state->state, fault) != FABRIC_OK
+               ? fault->text
+               : NULL;
+}
+
 /* Why the result must not reach the caller; NULL: it may. */
 static const char *content_fault(router_t *router, const message_t *message,
-                                 const message_result_t *result, fabric_schema_fault_t *fault)
+                                 const message_result_t *result, const store_state_t *state,
+                                 fabric_schema_fault_t *fault)
 {
+    const char *of_state = state ? state_fault(router, message, result, state, fault) : NULL;
+    if (of_state) {
+        return of_state;
+    }
     bool ok = result->status == STATUS_OK;
     bool typed = result->status == STATUS_TYPED_FAILURE;
     if (result->status > STATUS_TYPED_FAILURE) {
@@ -260,10 +288,10 @@ typedef struct fault_text {
 /* Leaves in the result only what its status allows. A result that breaks the rules becomes a defect
  * with MalformedMessage. */
 static void result_check(router_t *router, const runner_t *runner, const message_t *message,
-                         message_result_t *result, fault_text_t *text)
+                         message_result_t *result, const store_state_t *state, fault_text_t *text)
 {
     fabric_schema_fault_t schema_fault;
-    const char *fault = content_fault(router, message, result, &schema_fault);
+    const char *fault = content_fault(router, message, result, state, &schema_fault);
     if (fault) {
         snprintf(text->text, sizeof text->text, "the worker's result: %s", fault);
         violation_note(router, runner->peer, FABRIC_ERROR_MALFORMED_MESSAGE, text->text);
@@ -282,7 +310,9 @@ static void result_check(router_t *router, const runner_t *runner, const message
     }
 }
 
-static void settle(router_t *router, message_t *message, const message_result_t *result)
+/* `state`: that the message has left; NULL: it has changed none. */
+static void settle(router_t *router, message_t *message, const message_result_t *result,
+                   const store_state_t *state)
 {
     if (result->status == STATUS_NOT_TAKEN) {
         not_taken(router, message, result);
@@ -295,12 +325,28 @@ static void settle(router_t *router, message_t *message, const message_result_t 
     }
     if (is_unhandled(message, result)) {
         message_finish_as_dead_letter(router, message, result, FABRIC_ERROR_MALFORMED_MESSAGE);
+        if (state) { /* what the worker goes on with is not what counts */
+            entity_restart(router, message->entity);
+        }
     } else {
+        if (state) {
+            message->left = persisted_change(router, state);
+        }
         message_finish(router, message, result);
     }
 }
 
-void result_received(router_t *router, runner_t *runner, const message_result_t *received)
+static store_state_t state_of(const message_t *message, const message_result_state_t *changed)
+{
+    return (store_state_t){.type = message->stored.type,
+                           .entity = message->stored.entity,
+                           .shard = message->stored.shard,
+                           .version = changed ? (uint32_t)changed->version : 0,
+                           .state = changed ? changed->state : (fabric_bytes_t){NULL, 0}};
+}
+
+static void receive(router_t *router, runner_t *runner, const message_result_t *received,
+                    const message_result_state_t *changed)
 {
     settlement_count_result(&runner->settlement);
     message_t *message = awaited_message(router, runner, received);
@@ -318,10 +364,31 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
     } else {
         fault_text_t text;
         message_result_t result = *received;
-        result_check(router, runner, message, &result, &text);
-        settle(router, message, &result);
+        store_state_t state = state_of(message, changed);
+        result_check(router, runner, message, &result, changed ? &state : NULL, &text);
+        settle(router, message, &result, changed ? &state : NULL);
     }
     entity_end_restart(entity);
     entity_dispatch(router, entity);
     entity_release(router, entity);
+}
+
+void result_received(router_t *router, runner_t *runner, const message_result_t *result)
+{
+    receive(router, runner, result, NULL);
+}
+
+void result_received_with_state(router_t *router, runner_t *runner,
+                                const message_result_state_t *changed)
+{
+    message_result_t result = {.shard = changed->shard,
+                               .home_epoch = changed->home_epoch,
+                               .owner_sequence = changed->owner_sequence,
+                               .activation = changed->activation,
+                               .request_id = changed->request_id,
+                               .status = changed->status,
+                               .error = changed->error,
+                               .code = changed->code,
+                               .payload = changed->payload};
+    receive(router, runner, &result, changed);
 }

@@ -44,6 +44,7 @@ void router_config_defaults(router_config_t *config)
     config->slice_rows_max = STORE_SLICE_ROWS_MAX;
     config->key_retention_ms = 86400000;
     config->key_filter_bytes = UINT64_C(64) << 20;
+    config->state_bytes_free = UINT64_C(64) << 20;
     config->client_memory_ms = 60000;
     config->peers_max = 10000;
 }
@@ -110,6 +111,7 @@ void router_destroy(router_t **at)
     operator_cancels_destroy(router);
     checkpoints_destroy(router);
     keys_destroy(router);
+    persisted_destroy(router);
     clears_destroy(router);
     shard_map_destroy(&router->map);
     wire_writer_destroy(&router->scratch);

@@ -69,7 +69,10 @@ typedef struct router_config {
     uint32_t schedule_window;            /* scheduled messages of one lane in memory, about */
     uint64_t memory_bytes_max;           /* of all messages and calls in memory */
     uint64_t key_filter_bytes;           /* of the filters of all lanes: see key_list.h */
-    uint32_t batch_items_max;            /* messages, and ends, of one entry */
+    /* Of persisted states in memory. Above it those are forgotten whose rows say what is known, and
+     * the others take the memory of messages. */
+    uint64_t state_bytes_free;
+    uint32_t batch_items_max;      /* messages, and ends, of one entry */
     uint64_t batch_bytes_max;      /* an entry ends with the record that brings it to this size */
     uint32_t checkpoint_ms;        /* from one checkpoint's beginning to the next one's */
     uint64_t checkpoint_bytes;     /* of journal, of all lanes: a checkpoint begins at once */
@@ -246,6 +249,20 @@ bool router_take_search(router_t *router, uint32_t lane, router_search_t *search
 void router_searched(router_t *router, uint32_t lane, fabric_error_t error, message_t *found,
                      uint64_t now_ms);
 
+/* ---- lanes: states of entities ---- */
+
+/* Persisted states to read, as store_driver.load_states does; one read at a time for each lane. */
+typedef struct router_states {
+    const store_entity_name_t *names; /* valid until router_states_loaded */
+    size_t count;
+    uint64_t bytes_max;
+} router_states_t;
+bool router_take_states(router_t *router, uint32_t lane, router_states_t *read);
+/* The rows that there are; the router takes the values, and the array stays the caller's. `done`:
+ * as of load_states. After an error there are none, and the router asks again. */
+void router_states_loaded(router_t *router, uint32_t lane, fabric_error_t error,
+                          state_value_t **values, size_t count, size_t done, uint64_t now_ms);
+
 /* ---- lanes: look-ups ---- */
 
 /* A look-up of calls and of primary keys in the store, beside what the lanes append; one at a time
@@ -407,21 +424,23 @@ typedef struct router_counters {
     uint64_t refused;          /* hellos refused, and peers turned away */
     uint64_t overflowed;       /* peers dropped because they did not read what was sent to them */
     uint64_t dead_letters;
-    uint64_t runner_deaths; /* workers that crashed, or became unreachable and did not come back */
-    uint64_t crashes;       /* of workers, counted for the messages on which they crashed */
-    uint64_t entries;       /* appended to the journals of lanes */
-    uint64_t pending;       /* durable messages that are accepted and have not ended, now */
-    uint64_t stored;        /* those of them that only the store has, now */
-    uint64_t scheduled;     /* those of them whose time has not come, now */
-    uint64_t journal_bytes; /* of entries that wait for a checkpoint of their lane, now */
-    uint64_t checkpoints;   /* of lanes, settled */
-    uint64_t loaded;        /* messages that were loaded from rows */
-    uint64_t damaged;       /* stored messages and replies that are none */
-    uint64_t parked;        /* entities that wait for operators, now */
-    uint64_t kept_alive;    /* entities that are kept alive, now */
-    uint64_t kept_aside;    /* those of them that are not woken, since owners died of it, now */
-    uint64_t kept_refused;  /* said to be kept alive, beyond LIMIT_KEPT_ALIVE_MAX of their lane */
-    uint64_t woken;         /* instances that owners were asked to make */
+    uint64_t runner_deaths;  /* workers that crashed, or became unreachable and did not come back */
+    uint64_t crashes;        /* of workers, counted for the messages on which they crashed */
+    uint64_t entries;        /* appended to the journals of lanes */
+    uint64_t pending;        /* durable messages that are accepted and have not ended, now */
+    uint64_t stored;         /* those of them that only the store has, now */
+    uint64_t scheduled;      /* those of them whose time has not come, now */
+    uint64_t journal_bytes;  /* of entries that wait for a checkpoint of their lane, now */
+    uint64_t checkpoints;    /* of lanes, settled */
+    uint64_t loaded;         /* messages that were loaded from rows */
+    uint64_t states_changed; /* results that have changed a persisted state */
+    uint64_t states_given;   /* persisted states that owners were told */
+    uint64_t damaged;        /* stored messages and replies that are none */
+    uint64_t parked;         /* entities that wait for operators, now */
+    uint64_t kept_alive;     /* entities that are kept alive, now */
+    uint64_t kept_aside;     /* those of them that are not woken, since owners died of it, now */
+    uint64_t kept_refused;   /* said to be kept alive, beyond LIMIT_KEPT_ALIVE_MAX of their lane */
+    uint64_t woken;          /* instances that owners were asked to make */
 
     /* Messages that were dropped without an answer. */
     uint64_t outdated;     /* messages on connections that are replaced or given up */

@@ -93,6 +93,7 @@ struct router {
     uint64_t held;              /* messages of requests that are held */
     uint64_t message_bytes;     /* of all messages in messages_by_id */
     uint64_t key_bytes;         /* of the primary keys of all lanes */
+    uint64_t state_bytes;       /* of the persisted states of all lanes */
     uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */
     uint64_t high_id_stored;    /* the highest id that some entry says was made */
 
@@ -144,7 +145,9 @@ static inline const map_broker_t *router_other_home(const router_t *router, shar
 /* Whether the memory for messages is used up. */
 static inline bool router_memory_is_full(const router_t *router)
 {
-    return router->message_bytes + router->client_bytes + router->key_bytes >=
+    uint64_t free_bytes = router->config.state_bytes_free;
+    uint64_t states = router->state_bytes > free_bytes ? router->state_bytes - free_bytes : 0;
+    return router->message_bytes + router->client_bytes + router->key_bytes + states >=
            router->config.memory_bytes_max;
 }
 

@@ -250,6 +250,33 @@ static void take_keys(const router_t *router, checkpoint_t *checkpoint, lane_key
     }
 }
 
+/* ---- persisted states ---- */
+
+static void add_state(const checkpoint_t *checkpoint, checkpoint_slice_t *slice,
+                      state_value_t *value)
+{
+    slice->states = memory_reserve(slice->states, slice->state_count + 1, &slice->state_capacity,
+                                   sizeof *slice->states);
+    slice->state_values = memory_reserve(slice->state_values, slice->state_count + 1,
+                                         &slice->state_value_capacity, sizeof *slice->state_values);
+    slice->state_values[slice->state_count] = state_value_share(value);
+    slice->states[slice->state_count] = value->row;
+    slice->states[slice->state_count++].number = checkpoint->number;
+}
+
+static void take_states(const router_t *router, checkpoint_t *checkpoint, lane_persisted_t *states)
+{
+    checkpoint_slice_t *slice = &checkpoint->slice;
+    while (states->current) {
+        state_value_t *value = states->current->durable;
+        if (!reserve(router, slice, 1, RECORD_BYTES + value->size)) {
+            return;
+        }
+        add_state(checkpoint, slice, value);
+        persisted_take(states, slice->number);
+    }
+}
+
 /* ---- entities that are kept alive ---- */
 
 static void take_kept(router_t *router, checkpoint_t *checkpoint, lane_alive_t *alive)
@@ -304,6 +331,14 @@ static void free_dead(checkpoint_slice_t *slice)
     slice->dead_count = 0;
 }
 
+static void free_states(checkpoint_slice_t *slice)
+{
+    for (size_t i = 0; i < slice->state_count; i++) {
+        state_value_drop(&slice->state_values[i]);
+    }
+    slice->state_count = 0;
+}
+
 static void reset(checkpoint_slice_t *slice)
 {
     if (!slice->writer) {
@@ -311,6 +346,7 @@ static void reset(checkpoint_slice_t *slice)
     }
     journal_writer_reset(slice->writer);
     free_dead(slice);
+    free_states(slice);
     slice->put_count = slice->amendment_count = slice->delete_count = 0;
     slice->scheduled_count = slice->unscheduled_count = 0;
     slice->entity_count = slice->name_bytes = slice->rows = 0;
@@ -376,7 +412,7 @@ static bool is_used_up(const checkpoint_t *checkpoint, const router_lane_t *lane
            checkpoint->deletes_taken == current->delete_count &&
            checkpoint->unscheduled_taken == current->unscheduled_count &&
            checkpoint->dead_taken == current->dead_count && !lane->keys.current &&
-           !lane->alive.current && !clears_next(&lane->clears);
+           !lane->persisted.current && !lane->alive.current && !clears_next(&lane->clears);
 }
 
 void slice_fill(router_t *router, checkpoint_t *checkpoint)
@@ -392,6 +428,7 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
     take_dead(router, checkpoint);
     take_deletes(router, checkpoint);
     take_keys(router, checkpoint, &lane->keys);
+    take_states(router, checkpoint, &lane->persisted);
     take_kept(router, checkpoint, &lane->alive);
     const store_clear_t *clear = take_clear(router, checkpoint, &lane->clears);
     set_views(slice);
@@ -411,6 +448,8 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .dead_count = slice->dead_count,
                                               .keys = slice->keys,
                                               .key_count = slice->key_count,
+                                              .states = slice->states,
+                                              .state_count = slice->state_count,
                                               .kept = slice->kept,
                                               .kept_count = slice->kept_count,
                                               .clear = clear,
@@ -436,4 +475,7 @@ void slice_destroy(checkpoint_slice_t *slice)
     free(slice->keys);
     free(slice->kept);
     free(slice->replies);
+    free_states(slice);
+    free(slice->states);
+    free(slice->state_values);
 }

@@ -144,7 +144,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 32);
+    wire_put_map(document, 34);
     document_put_uint(document, "accepted", counters->accepted);
     document_put_uint(document, "ended", counters->ended);
     document_put_uint(document, "pending", counters->pending);
@@ -171,6 +171,8 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     document_put_uint(document, "stored", counters->stored);
     document_put_uint(document, "scheduled", counters->scheduled);
     document_put_uint(document, "loaded", counters->loaded);
+    document_put_uint(document, "states_changed", counters->states_changed);
+    document_put_uint(document, "states_given", counters->states_given);
     document_put_uint(document, "damaged", counters->damaged);
     document_put_uint(document, "outdated", counters->outdated);
     document_put_uint(document, "unidentified", counters->unidentified);
@@ -265,7 +267,7 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     wire_writer_t document = {0};
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
     const char *text = "queries are: status, health, counters, describe, waits, drain, runner, "
-                       "resume, clear, cancel, type_close, type_forget, type_open";
+                       "resume, clear, state, cancel, type_close, type_forget, type_open";
     if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
         client_hear_waits(peer->client, query->sequence);
         return; /* the query is answered for each call that turns out to wait */

@@ -47,6 +47,29 @@ static void feed_search(storage_t *storage, uint32_t number)
     }
 }
 
+static void feed_states(storage_t *storage, uint32_t number)
+{
+    router_states_t read;
+    load_operation_t *operation = &storage->lanes[number].states;
+    if (router_take_states(storage->router, number, &read)) {
+        *operation = (load_operation_t){.kind = LOADER_STATES,
+                                        .lane = number,
+                                        .names = read.names,
+                                        .name_count = read.count,
+                                        .bytes_max = read.bytes_max};
+        loader_actor_send(storage->loader, operation);
+    }
+}
+
+static void take_states(storage_t *storage, load_operation_t *operation)
+{
+    loaded_states_t *states = &operation->states;
+    router_states_loaded(storage->router, operation->lane, operation->error, states->values,
+                         states->count, states->done, storage->now_ms);
+    states->count = 0; /* the router has taken them */
+    loaded_states_clear(states);
+}
+
 /* At most one answer in a turn: each is work for the router. */
 static void take_loader(storage_t *storage, loader_actor_t *loader)
 {
@@ -73,6 +96,9 @@ static void take_loader(storage_t *storage, loader_actor_t *loader)
         router_searched(storage->router, operation->lane, operation->error, operation->rows,
                         storage->now_ms);
         operation->rows = NULL;
+        break;
+    case LOADER_STATES:
+        take_states(storage, operation);
         break;
     }
 }
@@ -262,6 +288,7 @@ void storage_feed(storage_t *storage, uint64_t now_ms)
         feed_load(storage, i);
         feed_scheduled(storage, i);
         feed_search(storage, i);
+        feed_states(storage, i);
         feed_lookup(storage, i);
     }
 }

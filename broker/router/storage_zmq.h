@@ -47,6 +47,7 @@ typedef struct storage_lane {
     load_operation_t load;
     load_operation_t scheduled;
     load_operation_t search;
+    load_operation_t states;
     find_operation_t find;
     bool slicing;
     checkpoint_operation_t slice;

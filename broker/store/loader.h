@@ -60,4 +60,16 @@ FABRIC_MUST_USE fabric_error_t loader_load_scheduled(loader_t *loader, uint32_t 
                                                      uint64_t bytes_max, message_chain_t *rows,
                                                      bool *ended);
 
+/* Persisted states, as store_driver.load_states. */
+typedef struct loaded_states {
+    state_value_t **values; /* an array of the caller's, as are the values */
+    size_t count, capacity;
+    size_t done;
+} loaded_states_t;
+/* The same of states. SHUTTING_DOWN: there are none. */
+FABRIC_MUST_USE fabric_error_t loader_load_states(loader_t *loader, uint32_t lane,
+                                                  const store_entity_name_t *names, size_t count,
+                                                  uint64_t bytes_max, loaded_states_t *states);
+void loaded_states_clear(loaded_states_t *states);
+
 #endif

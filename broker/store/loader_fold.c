@@ -339,6 +339,7 @@ void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoptio
                      .tail_bytes = reading->tail_bytes};
     sort_items(reading, lanes, adoption);
     copy_clears(reading, adoption);
+    loader_take_states(reading, adoption);
     drop_empty_backlogs(reading);
     adoption->scheduled = reading->scheduled;
     adoption->backlogs = reading->backlogs;

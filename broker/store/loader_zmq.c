@@ -26,6 +26,11 @@ static void run_operation(loader_t *loader, load_operation_t *operation)
                                          operation->wanted_count, &rows);
         operation->rows = rows.first;
         break;
+    case LOADER_STATES:
+        operation->error =
+            loader_load_states(loader, operation->lane, operation->names, operation->name_count,
+                               operation->bytes_max, &operation->states);
+        break;
     }
 }
 
@@ -74,6 +79,7 @@ void loader_actor_stop(loader_actor_t *self)
     while ((operation = loader_actor_take(self))) {
         adoption_clear(&operation->adoption);
         message_chain_destroy(&operation->rows);
+        loaded_states_clear(&operation->states);
     }
     actor_close(&self->base.actor);
     loader_clear(&self->loader);

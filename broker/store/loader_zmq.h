@@ -13,7 +13,8 @@ typedef enum load_operation_kind {
     LOADER_ADOPT,
     LOADER_LOAD,
     LOADER_SCHEDULED,
-    LOADER_SEARCH
+    LOADER_SEARCH,
+    LOADER_STATES
 } load_operation_kind_t;
 
 /* The router's thread owns it until loader_actor_send, the loader until it comes back. */
@@ -23,16 +24,20 @@ typedef struct load_operation {
     store_hold_t hold;           /* ADOPT */
     const store_range_t *ranges; /* LOAD: borrowed until it comes back */
     size_t range_count;
-    uint64_t bytes_max;    /* LOAD, SCHEDULED */
+    uint64_t bytes_max;    /* LOAD, SCHEDULED, STATES */
     store_due_key_t after; /* SCHEDULED; so is the next one */
     uint32_t limit;
+    const store_entity_name_t *names; /* STATES: borrowed until it comes back */
+    size_t name_count;
     const wanted_row_t *wanted; /* SEARCH: borrowed until it comes back */
     size_t wanted_count;
 
-    fabric_error_t error; /* see loader_adopt, loader_load */
-    adoption_t adoption;  /* ADOPT: whoever gets the operation back clears it */
-    loader_fault_t fault; /* ADOPT */
-    message_t *rows;      /* all but ADOPT: a chain that whoever gets the operation back owns */
+    fabric_error_t error;   /* see loader_adopt, loader_load */
+    adoption_t adoption;    /* ADOPT: whoever gets the operation back clears it */
+    loader_fault_t fault;   /* ADOPT */
+    loaded_states_t states; /* STATES: whoever gets the operation back clears it */
+    message_t
+        *rows; /* LOAD, SCHEDULED, SEARCH: a chain that whoever gets the operation back owns */
     size_t done;
     bool ended; /* SCHEDULED: there are no more */
 } load_operation_t;

@@ -36,9 +36,14 @@ void journal_put_move(journal_writer_t *writer, const store_message_t *message, 
 /* Of `kept` its number is not written. */
 void journal_put_alive(journal_writer_t *writer, const store_kept_t *kept);
 /* `message`: whose end this is; `position`: its last one. Only a message with a time of delivery
- * has another one than its id. The same of the next two. */
+ * has another one than its id. The same of the next three. */
 void journal_put_result(journal_writer_t *writer, const store_message_t *message, uint64_t position,
                         const store_reply_t *reply);
+/* The same, with the state of the message's entity, which its handler has changed. An empty one:
+ * it has not. */
+void journal_put_result_with_state(journal_writer_t *writer, const store_message_t *message,
+                                   uint64_t position, const store_reply_t *reply, uint32_t version,
+                                   fabric_bytes_t state);
 void journal_put_attempt(journal_writer_t *writer, const store_message_t *message,
                          uint64_t position, journal_attempts_t attempts);
 void journal_put_dead(journal_writer_t *writer, const store_message_t *message, uint64_t position,

@@ -94,9 +94,16 @@ void journal_put_move(journal_writer_t *writer, const store_message_t *message, 
 void journal_put_result(journal_writer_t *writer, const store_message_t *message, uint64_t position,
                         const store_reply_t *reply)
 {
+    journal_put_result_with_state(writer, message, position, reply, 0, (fabric_bytes_t){NULL, 0});
+}
+
+void journal_put_result_with_state(journal_writer_t *writer, const store_message_t *message,
+                                   uint64_t position, const store_reply_t *reply, uint32_t version,
+                                   fabric_bytes_t state)
+{
     add_message_to_index(writer, RECORD_RESULT, message);
     add_to_calls(writer, message, true);
-    record_put_result(&writer->records, message, position, reply);
+    record_put_result(&writer->records, message, position, reply, version, state);
 }
 
 void journal_put_attempt(journal_writer_t *writer, const store_message_t *message,

@@ -5,6 +5,7 @@
 
 #include "core/hash.h"
 #include "core/journal/entry_state.h"
+#include "core/memory.h"
 
 /* A place of the table from ids to items: open addressing, at most half full. */
 typedef struct slot {
@@ -21,6 +22,8 @@ struct journal_fold {
     size_t mask; /* number of slots - 1 */
     journal_clear_t *clears;
     size_t clear_count, clear_capacity;
+    store_state_t *states; /* in the order of the records */
+    size_t state_count, state_capacity;
     store_kept_t *kept; /* in the order of the records */
     size_t kept_count, kept_capacity;
     uint8_t **bodies; /* copies; the items' views point into them */
@@ -48,6 +51,7 @@ void journal_fold_destroy(journal_fold_t **fold)
         free((void *)(*fold)->bodies);
         free((*fold)->items);
         free((*fold)->clears);
+        free((*fold)->states);
         free((*fold)->slots);
         free((*fold)->kept);
         free(*fold);
@@ -138,6 +142,21 @@ const journal_item_t *journal_fold_find(const journal_fold_t *fold, request_id_t
 {
     const slot_t *slot = find_slot(fold, id.value);
     return slot->item != 0 ? &fold->items[slot->item - 1] : NULL;
+}
+
+/* ---- states of entities ---- */
+
+const store_state_t *journal_fold_states(const journal_fold_t *fold, size_t *count)
+{
+    *count = fold->state_count;
+    return fold->states;
+}
+
+static void add_state(journal_fold_t *fold, const store_state_t *state)
+{
+    fold->states = memory_reserve(fold->states, fold->state_count + 1, &fold->state_capacity,
+                                  sizeof *fold->states);
+    fold->states[fold->state_count++] = *state;
 }
 
 /* ---- entities that are kept alive ---- */
@@ -326,6 +345,9 @@ static bool apply_body(journal_fold_t *fold, journal_reader_t *reader)
         }
         if (read == JOURNAL_READ_RECORD) {
             apply_record(item, &record);
+            if (record.state.state.size > 0) {
+                add_state(fold, &record.state);
+            }
         } else {
             apply_damaged(item, &record);
         }

@@ -92,6 +92,9 @@ size_t journal_fold_count(const journal_fold_t *fold);   /* of items */
 const journal_item_t *journal_fold_items(journal_fold_t *fold, size_t *count);
 /* The clears, in the order of their ids. Valid as the items are. */
 const journal_clear_t *journal_fold_clears(const journal_fold_t *fold, size_t *count);
+/* The states of entities that the entries hold, in their order: the last one of an entity counts,
+ * and overrules its row. Valid as the items are. */
+const store_state_t *journal_fold_states(const journal_fold_t *fold, size_t *count);
 /* NULL: the entries do not speak of it. */
 const journal_item_t *journal_fold_find(const journal_fold_t *fold, request_id_t id);
 

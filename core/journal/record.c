@@ -15,6 +15,7 @@ enum {
     DEAD_FIELDS = 20,
     CLEAR_FIELDS = 3,
     ALIVE_FIELDS = 3,
+    STATE_FIELDS = 4,      /* more: of a RESULT that has changed its entity's persisted state */
     KEY_FIELDS = 2,        /* more: of a RESULT whose message has a primary key */
     PLACE_FIELDS = 1,      /* more: of a RESULT or ATTEMPT whose message has a time of delivery */
     DEAD_PLACE_FIELDS = 1, /* the same of a DEAD */
@@ -289,10 +290,33 @@ void record_put_move(wire_writer_t *out, const store_message_t *message, uint64_
     end_record(out, mark);
 }
 
-void record_put_result(wire_writer_t *out, const store_message_t *message, uint64_t position,
-                       const store_reply_t *reply)
+static void put_state(wire_writer_t *out, const store_message_t *message, uint32_t version,
+                      fabric_bytes_t state)
 {
-    uint32_t count = RESULT_FIELDS + (message->key_hash ? KEY_FIELDS : 0u) + place_fields(message);
+    wire_put_str(out, message->type);
+    wire_put_str(out, message->entity);
+    wire_put_uint(out, version);
+    wire_put_bin(out, state);
+}
+
+static void get_state(wire_reader_t *fields, journal_record_t *record)
+{
+    store_state_t *state = &record->state;
+    state->type = wire_get_str(fields);
+    state->entity = wire_get_str(fields);
+    state->shard = record->shard;
+    state->version = get_u32(fields);
+    state->state = wire_get_bin(fields);
+    fields->failed |= state->type.size == 0 || state->type.size > LIMIT_NAME_BYTES_MAX ||
+                      state->entity.size == 0 || state->entity.size > LIMIT_NAME_BYTES_MAX ||
+                      state->state.size == 0;
+}
+
+void record_put_result(wire_writer_t *out, const store_message_t *message, uint64_t position,
+                       const store_reply_t *reply, uint32_t version, fabric_bytes_t state)
+{
+    uint32_t count = RESULT_FIELDS + (message->key_hash ? KEY_FIELDS : 0u) +
+                     (state.size > 0 ? STATE_FIELDS : 0u) + place_fields(message);
     size_t mark = begin_record(out, RECORD_RESULT, message->shard, count);
     wire_put_uint(out, message->id.value);
     put_call(out, message->call);
@@ -303,11 +327,15 @@ void record_put_result(wire_writer_t *out, const store_message_t *message, uint6
         put_key_hash(out, message->key_hash);
         wire_put_int(out, reply->kept_until_ms);
     }
+    if (state.size > 0) {
+        put_state(out, message, version, state);
+    }
     put_place(out, message, position);
     end_record(out, mark);
 }
 
-/* `count`: of the fields that are there. It tells which of the last ones are. */
+/* `count`: of the fields that are there. It tells which of the last ones are: a key has two fields,
+ * a place one, and a state more than both. */
 static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
     record->id.value = wire_get_uint(fields);
@@ -315,12 +343,16 @@ static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record
     record->contents = wire_get_uint(fields);
     record->message_flags = get_u32(fields);
     get_reply(fields, &record->reply);
-    uint32_t known = RESULT_FIELDS;
-    if (count >= RESULT_FIELDS + KEY_FIELDS) {
+    bool stateful = count >= RESULT_FIELDS + STATE_FIELDS;
+    uint32_t known = RESULT_FIELDS + (stateful ? STATE_FIELDS : 0u);
+    if (count >= known + KEY_FIELDS) {
         record->key_hash = get_key_hash(fields);
         fields->failed = fields->failed || !record->key_hash;
         record->reply.kept_until_ms = wire_get_int(fields);
         known += KEY_FIELDS;
+    }
+    if (stateful) {
+        get_state(fields, record);
     }
     return get_place(fields, count, known, record);
 }
@@ -474,6 +506,8 @@ fabric_error_t journal_record_decode(fabric_bytes_t bytes, journal_record_t *rec
     if (decoded.kind == RECORD_MESSAGE || decoded.kind == RECORD_MOVE ||
         decoded.kind == RECORD_DEAD || decoded.kind == RECORD_CLEAR) {
         decoded.entity_hash = journal_entity_hash(decoded.message.type, decoded.message.entity);
+    } else if (decoded.state.state.size > 0) {
+        decoded.entity_hash = journal_entity_hash(decoded.state.type, decoded.state.entity);
     } else if (decoded.kind == RECORD_ALIVE) {
         decoded.entity_hash = journal_entity_hash(decoded.kept.type, decoded.kept.entity);
     }

@@ -40,6 +40,7 @@ typedef struct journal_record {
     uint32_t message_flags;      /* RESULT: of the message */
     const uint8_t *key_hash;     /* RESULT: of the message; NULL: it has no primary key */
     store_reply_t reply;         /* RESULT, DEAD */
+    store_state_t state;         /* RESULT: of its entity; empty: it has changed none */
     journal_attempts_t attempts; /* MESSAGE (those of a row's body), MOVE, ATTEMPT, DEAD: in all */
     uint32_t cause;              /* DEAD: fabric_error_t */
     fabric_bytes_t text;         /* DEAD: the last error */

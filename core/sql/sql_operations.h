@@ -94,6 +94,11 @@ fabric_error_t sql_list_keys(store_t *store, uint32_t lane, const store_key_name
                              uint32_t limit, store_visit_name_fn *visit, void *context,
                              bool *ended);
 
+/* sql_states.c */
+fabric_error_t sql_load_states(store_t *store, uint32_t lane, const store_entity_name_t *names,
+                               size_t count, uint64_t bytes_max, store_visit_state_fn *visit,
+                               void *context, size_t *done);
+
 /* sql_kept.c */
 fabric_error_t sql_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
                              void *context);
@@ -115,6 +120,6 @@ fabric_error_t sql_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn 
     .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
     .count_scheduled_type = sql_count_scheduled_type, .find_scheduled = sql_find_scheduled,        \
     .find_places = sql_find_places, .find_keys = sql_find_keys, .list_keys = sql_list_keys,        \
-    .list_kept = sql_list_kept
+    .load_states = sql_load_states, .list_kept = sql_list_kept
 
 #endif

@@ -17,6 +17,10 @@ FABRIC_MUST_USE fabric_error_t sql_write_pending(sql_store_t *store, uint32_t la
 FABRIC_MUST_USE fabric_error_t sql_write_dead(sql_store_t *store, uint32_t lane,
                                               const store_dead_row_t *rows, size_t count);
 
+/* The same for states of entities. */
+FABRIC_MUST_USE fabric_error_t sql_write_states(sql_store_t *store, uint32_t lane,
+                                                const store_state_t *rows, size_t count);
+
 /* The parameters that name a row of `pending`: lane, entity_hash, position. */
 void sql_put_row_key(sql_store_t *store, uint32_t lane, store_row_key_t key);
 /* The parameters that name a row of `scheduled`: lane, due_ms, request_id. */

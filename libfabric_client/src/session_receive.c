@@ -182,6 +182,8 @@ static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_
     case KIND_ALONE_GO:
     case KIND_ALONE_OVER:
     case KIND_INTERRUPT:
+    case KIND_ENTITY_STATE:
+    case KIND_RESULT_STATE:
     case KIND_ALIVE:
     case KIND_RELAY:
     case KIND_CANCEL:

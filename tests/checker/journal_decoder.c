@@ -227,12 +227,22 @@ static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t
     record->contents = number(cursor);
     record->flags = number_below(cursor, 32);
     reply(cursor, record);
-    uint64_t plain = 9;
-    if (count >= 11) {
+    bool stateful = count >= 13;
+    uint64_t plain = stateful ? 13 : 9;
+    if (count >= plain + 2) {
         key_hash(cursor, record);
         cursor->bad = cursor->bad || record->key_hash.size == 0;
         record->kept_until_ms = (int64_t)integer(cursor, true);
-        plain = 11;
+        plain += 2;
+    }
+    if (stateful) {
+        record->type = string(cursor);
+        record->entity = string(cursor);
+        record->state_version = number_below(cursor, 32);
+        record->state = binary(cursor);
+        cursor->bad = cursor->bad || record->type.size == 0 || record->type.size > 255 ||
+                      record->entity.size == 0 || record->entity.size > 255 ||
+                      record->state.size == 0;
     }
     return place(cursor, count, plain, record);
 }

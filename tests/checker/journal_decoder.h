@@ -30,6 +30,8 @@ typedef struct decoded_record {
     uint64_t contents; /* RESULT: as it says; MESSAGE, MOVE, DEAD: computed */
     uint64_t status, error, code, cause;
     int64_t kept_until_ms; /* RESULT with a key_hash */
+    fabric_bytes_t state;  /* RESULT that has changed its entity's state; else empty */
+    uint64_t state_version;
     fabric_bytes_t reply, text;
     fabric_bytes_t incarnation; /* ADOPT, with the next two */
     uint64_t epoch;

@@ -280,7 +280,7 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
     assert_int_equal(number(store, "SELECT COUNT(*) FROM entity_type"), 1);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM information_schema.tables WHERE"
                                    " table_schema = DATABASE() AND table_type = 'BASE TABLE'"),
-                     15);
+                     16);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM primary_key WHERE lane = 0"), 0);
 }
 

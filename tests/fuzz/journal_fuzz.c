@@ -37,7 +37,12 @@ static void put_again(journal_writer_t *writer, const journal_record_t *record)
         journal_put_move(writer, &record->message, record->position);
         break;
     case RECORD_RESULT:
-        journal_put_result(writer, &ended, record->position, &record->reply);
+        if (record->state.state.size > 0) {
+            ended.type = record->state.type;
+            ended.entity = record->state.entity;
+        }
+        journal_put_result_with_state(writer, &ended, record->position, &record->reply,
+                                      record->state.version, record->state.state);
         break;
     case RECORD_ATTEMPT:
         journal_put_attempt(writer, &ended, record->position, record->attempts);
@@ -181,6 +186,8 @@ static fabric_bytes_t make_body(fuzz_input_t *input, journal_writer_t *writer)
                                             .entity = message.entity,
                                             .shard = message.shard,
                                             .causes = fuzz_byte(input)}};
+        record.state = (store_state_t){
+            .type = message.type, .entity = message.entity, .state = fuzz_piece(input)};
         put_again(writer, &record);
     }
     store_entry_t entry = {.lane = LANE};

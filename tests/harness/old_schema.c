@@ -111,7 +111,7 @@ const char old_schema_sqlite_2[] =
     "INSERT INTO pending (lane, entity_hash, position, request_id, shard, due_ms, number,"         \
     " attempts, crashes, type, entity, tag, body) SELECT lane, entity_hash, request_id,"           \
     " request_id, shard, due_ms, number, 0, 0, type, entity, tag, body FROM scheduled;"            \
-    "DROP TABLE scheduled; DROP TABLE kept_alive;"
+    "DROP TABLE scheduled; DROP TABLE kept_alive; DROP TABLE entity_state;"
 
 const char old_schema_3[] = "ALTER TABLE broker DROP COLUMN secret;"
                             "DROP TABLE primary_key;" DROP_SCHEDULED "DELETE FROM schema_version;"

@@ -109,6 +109,9 @@ fabric_error_t memory_list_keys(store_t *base, uint32_t lane, const store_key_na
                                 uint32_t limit, store_visit_name_fn *visit, void *context,
                                 bool *ended);
 
+fabric_error_t memory_load_states(store_t *base, uint32_t lane, const store_entity_name_t *names,
+                                  size_t count, uint64_t bytes_max, store_visit_state_fn *visit,
+                                  void *context, size_t *done);
 /* The part of a purge that is about keys. */
 void memory_purge_keys(memory_database_t *database, uint32_t lane, const store_purge_t *purge,
                        store_purged_t *purged);

@@ -143,6 +143,18 @@ static uint64_t key_place(uint64_t entity_hash, const uint8_t hash[STORE_KEY_BYT
     return XXH3_64bits_withSeed(hash, STORE_KEY_BYTES, entity_hash);
 }
 
+static memory_state_t *copy_state(const store_state_t *row)
+{
+    memory_state_t *copy =
+        memory_allocate(sizeof *copy + row->type.size + row->entity.size + row->state.size);
+    uint8_t *at = copy->bytes;
+    copy->row = *row;
+    copy->row.type = put_bytes(&at, row->type);
+    copy->row.entity = put_bytes(&at, row->entity);
+    copy->row.state = put_bytes(&at, row->state);
+    return copy;
+}
+
 static memory_kept_t *copy_kept(const store_kept_t *kept)
 {
     memory_kept_t *copy = memory_allocate(sizeof *copy + kept->type.size + kept->entity.size);
@@ -154,6 +166,11 @@ static memory_kept_t *copy_kept(const store_kept_t *kept)
 }
 
 /* As key_place. */
+static uint64_t state_place(fabric_bytes_t type, fabric_bytes_t entity)
+{
+    return XXH3_64bits_withSeed(entity.data, entity.size, XXH3_64bits(type.data, type.size));
+}
+
 static uint64_t kept_place(const store_kept_t *kept)
 {
     return XXH3_64bits_withSeed(kept->entity.data, kept->entity.size,
@@ -256,6 +273,10 @@ static void apply(memory_database_t *database, const memory_change_t *change)
         sequence = &lane->keys;
         const store_key_t *row = &((memory_key_t *)change->item)->key;
         key = key_place(row->entity_hash, row->hash);
+    } else if (change->kind == MEMORY_CHANGE_STATE) {
+        sequence = &lane->states;
+        const store_state_t *row = &((memory_state_t *)change->item)->row;
+        key = state_place(row->type, row->entity);
     } else if (change->kind == MEMORY_CHANGE_KEPT) {
         sequence = &lane->kept;
         key = kept_place(&((memory_kept_t *)change->item)->kept);
@@ -339,6 +360,7 @@ static void reverse(memory_database_t *database, memory_change_t *change)
     case MEMORY_CHANGE_DEAD:
     case MEMORY_CHANGE_SCHEDULED:
     case MEMORY_CHANGE_KEY:
+    case MEMORY_CHANGE_STATE:
     case MEMORY_CHANGE_KEPT:
         change->removed = !change->removed;
         apply(database, change);
@@ -449,6 +471,21 @@ void memory_key_put(memory_database_t *database, uint32_t lane, const store_key_
 {
     memory_key_remove(database, lane, key->entity_hash, key->hash);
     change_item(database, MEMORY_CHANGE_KEY, lane, copy_key(key), false);
+}
+
+memory_state_t *memory_state_find(const memory_lane_t *lane, fabric_bytes_t type,
+                                  fabric_bytes_t entity)
+{
+    return memory_sequence_find(&lane->states, state_place(type, entity));
+}
+
+void memory_state_put(memory_database_t *database, uint32_t lane, const store_state_t *row)
+{
+    memory_state_t *before = memory_state_find(&database->lanes[lane], row->type, row->entity);
+    if (before) {
+        change_item(database, MEMORY_CHANGE_STATE, lane, before, true);
+    }
+    change_item(database, MEMORY_CHANGE_STATE, lane, copy_state(row), false);
 }
 
 void memory_kept_put(memory_database_t *database, uint32_t lane, const store_kept_t *kept)
@@ -620,6 +657,7 @@ static void clear_lane(memory_lane_t *lane)
     }
     free((void *)lane->scheduled.items);
     sequence_free(&lane->keys);
+    sequence_free(&lane->states);
     sequence_free(&lane->kept);
 }
 

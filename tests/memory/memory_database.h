@@ -63,6 +63,11 @@ typedef struct memory_key {
     uint8_t bytes[];
 } memory_key_t;
 
+typedef struct memory_state {
+    store_state_t row; /* views into `bytes` */
+    uint8_t bytes[];
+} memory_state_t;
+
 typedef struct memory_kept {
     store_kept_t kept; /* views into `bytes` */
     uint8_t bytes[];
@@ -82,6 +87,7 @@ typedef struct memory_lane {
     memory_sequence_t dead;                /* memory_dead_row_t by request id */
     MEMORY_LIST(memory_row_t *) scheduled; /* by time, then id */
     memory_sequence_t keys;                /* memory_key_t by a hash of their hashes */
+    memory_sequence_t states;              /* memory_state_t by a hash of their names */
     memory_sequence_t kept;                /* memory_kept_t by a hash of their names */
 } memory_lane_t;
 
@@ -102,6 +108,7 @@ typedef enum memory_change_kind {
     MEMORY_CHANGE_DEAD,
     MEMORY_CHANGE_SCHEDULED,
     MEMORY_CHANGE_KEY,
+    MEMORY_CHANGE_STATE,
     MEMORY_CHANGE_KEPT,
     MEMORY_CHANGE_BYTES, /* a value at a fixed place was replaced */
     MEMORY_CHANGE_LIST   /* the items of a list were */
@@ -184,6 +191,10 @@ memory_row_t *memory_scheduled_find(const memory_lane_t *lane, store_due_key_t k
 void memory_key_put(memory_database_t *database, uint32_t lane, const store_key_t *key);
 /* Also deletes: where it has no cause. */
 void memory_kept_put(memory_database_t *database, uint32_t lane, const store_kept_t *kept);
+/* NULL where there is none. */
+memory_state_t *memory_state_find(const memory_lane_t *lane, fabric_bytes_t type,
+                                  fabric_bytes_t entity);
+void memory_state_put(memory_database_t *database, uint32_t lane, const store_state_t *row);
 /* NULL where there is none. */
 memory_key_t *memory_key_find(const memory_lane_t *lane, uint64_t entity_hash,
                               const uint8_t hash[STORE_KEY_BYTES]);

@@ -114,6 +114,9 @@ fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
     for (size_t i = 0; i < slice->key_count; i++) {
         memory_key_put(database, hold->lane, &slice->keys[i]);
     }
+    for (size_t i = 0; i < slice->state_count; i++) {
+        memory_state_put(database, hold->lane, &slice->states[i]);
+    }
     for (size_t i = 0; i < slice->kept_count; i++) {
         memory_kept_put(database, hold->lane, &slice->kept[i]);
     }

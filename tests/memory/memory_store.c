@@ -213,6 +213,18 @@ void memory_store_dump_kept(const char *name, memory_store_visit_kept_fn *visit,
     memory_unlock();
 }
 
+void memory_store_dump_states(const char *name, memory_store_visit_state_fn *visit, void *context)
+{
+    const memory_database_t *database = lock_database(name);
+    for (uint32_t lane = 0; lane < LIMIT_LANES_MAX; lane++) {
+        const memory_sequence_t *states = &database->lanes[lane].states;
+        for (size_t i = states->first; i < states->places.count; i++) {
+            visit(context, lane, &((const memory_state_t *)states->places.items[i].item)->row);
+        }
+    }
+    memory_unlock();
+}
+
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context)
 {
     memory_database_t *database = lock_database(name);
@@ -447,6 +459,7 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     uint64_t scheduled = 0;
     uint64_t dead = 0;
     uint64_t keys = 0;
+    uint64_t states = 0;
     uint64_t kept = 0;
     for (size_t i = 0; i < LIMIT_LANES_MAX; i++) {
         entries += count_of(&database->lanes[i].entries);
@@ -454,6 +467,7 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
         scheduled += database->lanes[i].scheduled.count;
         dead += count_of(&database->lanes[i].dead);
         keys += count_of(&database->lanes[i].keys);
+        states += count_of(&database->lanes[i].states);
         kept += count_of(&database->lanes[i].kept);
     }
     visit(context, "lane", database->cluster.lanes, database->cluster.lanes * sizeof(store_lane_t));
@@ -462,6 +476,7 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     visit(context, "scheduled", scheduled, scheduled * sizeof(store_pending_t));
     visit(context, "dead_letter", dead, dead * sizeof(store_dead_row_t));
     visit(context, "primary_key", keys, keys * sizeof(store_key_t));
+    visit(context, "entity_state", states, states * sizeof(store_state_t));
     visit(context, "kept_alive", kept, kept * sizeof(store_kept_t));
     visit(context, "broker", database->brokers.count,
           database->brokers.count * sizeof(store_broker_t));
@@ -515,5 +530,6 @@ const store_driver_t memory_store_driver = {
     .find_places = memory_find_places,
     .find_keys = memory_find_keys,
     .list_keys = memory_list_keys,
+    .load_states = memory_load_states,
     .list_kept = memory_list_kept,
 };

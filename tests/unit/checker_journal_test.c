@@ -33,8 +33,13 @@ static void expect_same(const decoded_record_t *ours, const journal_record_t *th
     assert_int_equal(ours->sequence, call.sequence);
     assert_int_equal(ours->flags, result ? theirs->message_flags : message->flags);
     bool alive = theirs->kind == RECORD_ALIVE;
-    assert_true(fabric_bytes_equal(ours->type, alive ? theirs->kept.type : message->type));
-    assert_true(fabric_bytes_equal(ours->entity, alive ? theirs->kept.entity : message->entity));
+    const store_state_t *state = &theirs->state;
+    fabric_bytes_t type = alive ? theirs->kept.type : result ? state->type : message->type;
+    fabric_bytes_t entity = alive ? theirs->kept.entity : result ? state->entity : message->entity;
+    assert_true(fabric_bytes_equal(ours->type, type));
+    assert_true(fabric_bytes_equal(ours->entity, entity));
+    assert_true(fabric_bytes_equal(ours->state, state->state));
+    assert_int_equal(ours->state_version, state->version);
     assert_int_equal(ours->causes, theirs->kept.causes);
     assert_true(fabric_bytes_equal(ours->tag, message->tag));
     assert_true(fabric_bytes_equal(ours->payload, message->payload));

@@ -172,6 +172,35 @@ static void the_newer_type_is_kept(void **state)
     type_description_destroy(&brought);
 }
 
+static void the_newer_state_is_kept(void **state)
+{
+    (void)state;
+    type_description_t *known = two_messages();
+    type_description_t *brought = two_messages();
+    fabric_schema_t *plain = known->messages[0].request;
+    fabric_field_t fields[3] = {plain->fields[0],
+                                plain->fields[1],
+                                {.name = "gift", .kind = FABRIC_FIELD_BOOL, .optional = true}};
+    fabric_schema_t more = {"Item", plain->size + 8, fields, 3};
+    type_description_t with = *brought;
+    with.state = plain;
+    assert_merged(known, &with, &with, ""); /* it was not persisted before */
+    assert_merged(&with, known, NULL, "Order: expected a persisted state as before, found none");
+    type_description_t longer = with;
+    longer.state = &more;
+    assert_merged(&with, &longer, &longer, "");
+    assert_merged(&longer, &with, &longer, "");
+    fields[2].optional = false;
+    assert_merged(&with, &longer, NULL,
+                  "Order state: gift: expected a new field to be optional or to have a default, "
+                  "found one that must be there");
+    longer.state_version = 1; /* it has a function that reads the other one */
+    assert_merged(&with, &longer, &longer, "");
+    assert_merged(&longer, &with, &longer, "");
+    type_description_destroy(&known);
+    type_description_destroy(&brought);
+}
+
 static void messages_of_both_are_kept(void **state)
 {
     (void)state;
@@ -255,6 +284,7 @@ int main(void)
         cmocka_unit_test(damaged_descriptions_do_no_harm),
         cmocka_unit_test(what_was_described_is_found),
         cmocka_unit_test(the_newer_type_is_kept),
+        cmocka_unit_test(the_newer_state_is_kept),
         cmocka_unit_test(messages_of_both_are_kept),
         cmocka_unit_test(merged_messages_are_bounded),
         cmocka_unit_test(contradictions_are_told),

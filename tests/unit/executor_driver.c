@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "tests/unit/executor_check.h"
+#include "worker/executor_state.h"
 
 typedef struct amount {
     int64_t amount;
@@ -76,10 +77,16 @@ static fabric_result_t add(fabric_context_t *context, void *state, const void *r
     return FABRIC_REPLY;
 }
 
+/* What a test wants to be changed beside. */
+static void change(void *state)
+{
+    ((amount_t *)state)->amount += present->changes;
+}
+
 static fabric_result_t fail_handler(fabric_context_t *context, void *state, const void *request,
                                     void *reply)
 {
-    (void)state;
+    change(state);
     assert_null(request);
     assert_null(reply);
     return fabric_fail(context, 7, "no %s", "thanks");
@@ -88,7 +95,7 @@ static fabric_result_t fail_handler(fabric_context_t *context, void *state, cons
 static fabric_result_t break_handler(fabric_context_t *context, void *state, const void *request,
                                      void *reply)
 {
-    (void)state;
+    change(state);
     (void)request;
     (void)reply;
     return fabric_defect(context, "broken %d", 1);
@@ -97,7 +104,7 @@ static fabric_result_t break_handler(fabric_context_t *context, void *state, con
 static fabric_result_t wait_handler(fabric_context_t *context, void *state, const void *request,
                                     void *reply)
 {
-    (void)state;
+    change(state);
     (void)request;
     (void)reply;
     present->handled++;
@@ -142,7 +149,7 @@ static fabric_result_t label_handler(fabric_context_t *context, void *state, con
                                      void *reply)
 {
     (void)context;
-    (void)state;
+    change(state);
     (void)request;
     memset(reply, 0xff, sizeof(label_t)); /* neither UTF-8 nor terminated */
     return FABRIC_REPLY;
@@ -179,7 +186,7 @@ void exec_told(void *driver, fabric_interrupt_t why)
 static fabric_result_t obey_handler(fabric_context_t *context, void *state, const void *request,
                                     void *reply)
 {
-    (void)state;
+    change(state);
     (void)request;
     (void)reply;
     assert_int_equal(fabric_context_interrupt(context), FABRIC_NOT_INTERRUPTED);
@@ -275,6 +282,38 @@ void exec_uninterruptible(executor_driver_t *d, uint32_t uninterruptible)
     static fabric_entity_type_t other;
     other = type;
     other.uninterruptible = uninterruptible;
+    replace_type(d, &other);
+}
+
+static bool migrate_amount(fabric_instance_t *instance, uint32_t version, fabric_bytes_t stored,
+                           void *state)
+{
+    char text[24] = "";
+    assert_int_equal(version, 1);
+    assert_true(stored.size < sizeof text);
+    memcpy(text, stored.data, stored.size);
+    present->migrations++;
+    ((amount_t *)state)->amount = 2 * strtoll(text, NULL, 10);
+    return !present->migration_fails || fabric_build_failed(instance, "too old");
+}
+
+static bool restore(fabric_instance_t *instance, void *state)
+{
+    (void)instance;
+    (void)state;
+    present->restores++;
+    return true;
+}
+
+void exec_persisted(executor_driver_t *d)
+{
+    static fabric_entity_type_t other;
+    other = type;
+    other.persisted = true;
+    other.state = &amount_schema;
+    other.state_version = 2;
+    other.migrate = migrate_amount;
+    other.restore = restore;
     replace_type(d, &other);
 }
 
@@ -426,6 +465,16 @@ void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t o
     executor_give(d->executor, &work);
 }
 
+void exec_state(executor_driver_t *d, const char *id, uint64_t activation, uint64_t version,
+                fabric_bytes_t state)
+{
+    exec_give(d, id, "", 1, activation, REQUEST_DURABLE | WORK_STATE, state);
+    d->request_id--; /* it is no message */
+    work_t *work = d->executor->inbox_last;
+    work->deliveries[0].request_id = 0;
+    work->deliveries[0].attempt = version;
+}
+
 void exec_wake(executor_driver_t *d, const char *id, uint64_t activation, uint32_t causes)
 {
     work_frame_t *frame = work_frame_copy(fabric_bytes_of(id));
@@ -517,6 +566,17 @@ void exec_run(executor_driver_t *d)
     }
 }
 
+static void take_result_state(executor_driver_t *d, wire_reader_t *body, message_result_t *result)
+{
+    amount_t amount;
+    message_result_state_t message;
+    assert_int_equal(message_get_result_state(body, &message), FABRIC_OK);
+    assert_int_equal(fabric_schema_decode(&amount_schema, message.state, NULL, &amount), FABRIC_OK);
+    d->state = amount.amount;
+    d->state_version = message.version;
+    *result = work_result_of_state(&message);
+}
+
 bool exec_next_result(executor_driver_t *d, message_result_t *result)
 {
     while (d->outputs && d->outputs->kind == OUTPUT_RESULTS) {
@@ -530,6 +590,11 @@ bool exec_next_result(executor_driver_t *d, message_result_t *result)
             assert_int_equal(message_open(&body, &kind), FABRIC_OK);
             if (kind == KIND_ALIVE) { /* see `alive` */
                 continue;
+            }
+            d->stateful = kind == KIND_RESULT_STATE;
+            if (d->stateful) {
+                take_result_state(d, &body, result);
+                return true;
             }
             assert_int_equal(kind, KIND_RESULT);
             assert_int_equal(message_get_result(&body, result), FABRIC_OK);
@@ -564,6 +629,18 @@ void exec_expect_amount(executor_driver_t *d, uint64_t request_id, int64_t amoun
     assert_int_equal(result.status, STATUS_OK);
     assert_int_equal(fabric_schema_decode(&amount_schema, result.payload, NULL, &value), FABRIC_OK);
     assert_int_equal(value.amount, amount);
+}
+
+void exec_expect_state(executor_driver_t *d, int64_t amount)
+{
+    assert_true(d->stateful);
+    assert_int_equal(d->state, amount);
+    assert_int_equal(d->state_version, 2);
+}
+
+void exec_expect_no_state(executor_driver_t *d)
+{
+    assert_false(d->stateful);
 }
 
 void exec_expect_no_result(executor_driver_t *d)

@@ -59,6 +59,13 @@ typedef struct executor_driver {
     /* Called when an instance is built, after the rest; NULL: it is built. */
     bool (*building)(struct executor_driver *d);
     fabric_instance_t *instance; /* for these two */
+    int64_t changes; /* Break, Wait, Hold, Label and Obey add so much to the state, too */
+    int migrations, restores;
+    bool migration_fails;
+
+    bool stateful; /* the last result that was taken had a state, and this one: */
+    int64_t state;
+    uint64_t state_version;
 
     /* The defects that were reported: how many, and the last line. */
     int defects_told;
@@ -95,6 +102,13 @@ void exec_concurrency(executor_driver_t *d, uint32_t concurrency, bool wait_is_c
 
 /* Likewise: the type's uninterruptible. */
 void exec_uninterruptible(executor_driver_t *d, uint32_t uninterruptible);
+
+/* Likewise: the type is persisted, and its state is of version 2. A state of version 1 is half the
+ * amount, as text. */
+void exec_persisted(executor_driver_t *d);
+/* The state with which the entity begins the activation under owner sequence 1. */
+void exec_state(executor_driver_t *d, const char *id, uint64_t activation, uint64_t version,
+                fabric_bytes_t state);
 
 void exec_begin(executor_driver_t *d, uint64_t owner_sequence);
 void exec_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms);
@@ -133,6 +147,9 @@ bool exec_next_result(executor_driver_t *d, message_result_t *result);
 void exec_expect(executor_driver_t *d, uint64_t request_id, reply_status_t status,
                  fabric_error_t error);
 void exec_expect_amount(executor_driver_t *d, uint64_t request_id, int64_t amount);
+/* The last result had this state, or none. */
+void exec_expect_state(executor_driver_t *d, int64_t amount);
+void exec_expect_no_state(executor_driver_t *d);
 void exec_expect_no_result(executor_driver_t *d);
 void exec_expect_stopped(executor_driver_t *d, uint64_t owner_sequence);
 void exec_expect_orphaned(executor_driver_t *d, uint64_t owner_sequence);

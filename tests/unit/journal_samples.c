@@ -116,7 +116,15 @@ char *journal_sample_put(journal_writer_t *writer, const store_message_t *messag
         journal_put_move(writer, message, put.position);
         break;
     case RECORD_RESULT:
-        journal_put_result(writer, message, put.position, &put.reply);
+        if (rand() % 2 && message->type.size > 0 && message->entity.size > 0) {
+            put.state = (store_state_t){.type = message->type,
+                                        .entity = message->entity,
+                                        .shard = message->shard,
+                                        .version = (uint32_t)any_number(32),
+                                        .state = journal_sample_bytes(300)};
+        }
+        journal_put_result_with_state(writer, message, put.position, &put.reply, put.state.version,
+                                      put.state.state);
         break;
     case RECORD_ATTEMPT:
         journal_put_attempt(writer, message, put.position, put.attempts);
@@ -230,6 +238,12 @@ static void put_fields(FILE *text, const journal_record_t *record)
         if (record->key_hash) {
             put_bytes(text, "key", fabric_bytes(record->key_hash, KEY_HASH_BYTES));
             fprintf(text, ";kept_until=%" PRId64, record->reply.kept_until_ms);
+        }
+        if (record->state.state.size > 0) {
+            put_name(text, "type", record->state.type);
+            put_name(text, "entity", record->state.entity);
+            put_number(text, "version", record->state.version);
+            put_bytes(text, "state", record->state.state);
         }
         put_place(text, record->position, record->deliver_at_ms);
         break;

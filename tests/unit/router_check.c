@@ -195,6 +195,45 @@ static void check_keys(const router_t *router)
     router_expect("bytes of primary keys", router->key_bytes, bytes);
 }
 
+/* ---- persisted states ---- */
+
+static uint64_t count_states(const persisted_t *list)
+{
+    uint64_t count = 0;
+    for (const persisted_t *state = list; state; state = state->next) {
+        count++;
+    }
+    return count;
+}
+
+static void check_states(const router_t *router)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const lane_persisted_t *states = &router->lanes[i].persisted;
+        uint64_t listed = 0;
+        for (const persisted_t *state = states->by_name; state; state = state->by_name.next) {
+            bool same = state->newest == state->durable;
+            bytes += sizeof *state + state->name_size + (state->newest ? state->newest->size : 0) +
+                     (state->durable && !same ? state->durable->size : 0);
+            listed += state->list != NULL;
+            bool read = state->list == &states->wanted || state->list == &states->reading;
+            router_expect("a state that is to be read", read && state->known, false);
+            router_expect("a settled state that is not durable",
+                          state->list == &states->settled && !same, false);
+            router_expect("a change without a durable state",
+                          (state->list == &states->next || state->list == &states->current) &&
+                              !state->durable,
+                          false);
+        }
+        router_expect("states in lists", listed,
+                      count_states(states->next) + count_states(states->current) +
+                          count_states(states->settled) + count_states(states->wanted) +
+                          count_states(states->reading));
+    }
+    router_expect("bytes of persisted states", router->state_bytes, bytes);
+}
+
 /* ---- peers ---- */
 
 static uint64_t check_frames(const peer_t *peer)
@@ -421,6 +460,7 @@ const char *router_check(const router_t *router)
     check_messages(router);
     check_clients(router);
     check_keys(router);
+    check_states(router);
     check_peers(router);
     for (const entity_t *entity = router->entities; entity; entity = entity->by_name.next) {
         check_entity(router, entity);

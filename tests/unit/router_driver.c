@@ -39,20 +39,18 @@ static const fabric_schema_t failure_schema = {"Failures", 0, &failure_field, 1}
 
 static void put_types(wire_writer_t *writer, const char *name)
 {
+    fabric_schema_t *item = (fabric_schema_t *)&item_schema;
+    fabric_schema_t *failed = (fabric_schema_t *)&failure_schema;
     message_description_t messages[] = {
-        {.tag = "Add",
-         .durable = true,
-         .request = (fabric_schema_t *)&item_schema,
-         .reply = (fabric_schema_t *)&item_schema,
-         .failures = (fabric_schema_t *)&failure_schema},
-        {.tag = "Peek",
-         .request = (fabric_schema_t *)&item_schema,
-         .reply = (fabric_schema_t *)&item_schema},
+        {.tag = "Add", .durable = true, .request = item, .reply = item, .failures = failed},
+        {.tag = "Peek", .request = item, .reply = item},
     };
     type_description_t type = {.group = "default",
                                .mailbox_capacity = driver_told.mailbox_capacity,
                                .concurrency = driver_told.concurrency,
                                .options = driver_told.options,
+                               .state = driver_told.state,
+                               .state_version = driver_told.state != NULL,
                                .messages = messages,
                                .message_count = 2};
     snprintf(type.name, sizeof type.name, "%s", name);

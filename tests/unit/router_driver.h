@@ -67,7 +67,8 @@ void driver_config(router_config_t *config);
 typedef struct driver_told {
     uint32_t mailbox_capacity, concurrency;
     type_options_t options;
-    bool untold; /* a new driver is told of no type */
+    fabric_schema_t *state; /* persisted, of version 1; NULL: it is not */
+    bool untold;            /* a new driver is told of no type */
 } driver_told_t;
 extern driver_told_t driver_told;
 #define DRIVER_TOLD_USUALLY ((driver_told_t){.mailbox_capacity = 4096, .concurrency = 1})

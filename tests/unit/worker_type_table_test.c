@@ -159,6 +159,39 @@ static void bad_types_are_refused(void **state)
     refused(table, &good, "two of this name");
 }
 
+static void bad_states_are_refused(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    typedef struct kept {
+        int64_t amount;
+        fabric_bytes_t note;
+    } kept_t;
+    const fabric_field_t amount[] = {FABRIC_I64(kept_t, amount)};
+    const fabric_field_t noted[] = {FABRIC_I64(kept_t, amount), FABRIC_STRING_VIEW(kept_t, note)};
+    const fabric_schema_t plain = FABRIC_SCHEMA("Kept", kept_t, amount);
+    const fabric_schema_t with_view = FABRIC_SCHEMA("Kept", kept_t, noted);
+    fabric_entity_type_t bad = good;
+    bad.name = "Bad";
+    bad.state_size = sizeof(kept_t);
+    bad.state = &plain;
+    refused(table, &bad, "are for persisted types");
+    bad.persisted = true;
+    bad.state_size = 8;
+    refused(table, &bad, "is not of a struct of state_size bytes");
+    bad.state_size = sizeof(kept_t);
+    bad.state = NULL;
+    refused(table, &bad, "needs a schema");
+    bad.state = &fabric_schema_empty;
+    refused(table, &bad, "needs a schema");
+    bad.state = &with_view;
+    refused(table, &bad, "has no views");
+    bad.state = &plain;
+    bad.concurrency = 2;
+    refused(table, &bad, "do not run beside one another");
+    bad.concurrency = 1;
+    assert_int_equal(type_table_add(table, &bad, NULL), FABRIC_OK);
+}
+
 static void types_and_messages_are_bounded(void **state)
 {
     type_table_t *table = (type_table_t *)*state;
@@ -212,9 +245,13 @@ static void hello_describes_the_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(good_types_are_found),           TEST(a_type_keeps_its_keys_for_a_year_at_most),
-        TEST(bad_types_are_refused),          TEST(brokers_are_told_of_concurrency),
-        TEST(types_and_messages_are_bounded), TEST(hello_describes_the_types),
+        TEST(good_types_are_found),
+        TEST(a_type_keeps_its_keys_for_a_year_at_most),
+        TEST(bad_types_are_refused),
+        TEST(bad_states_are_refused),
+        TEST(brokers_are_told_of_concurrency),
+        TEST(types_and_messages_are_bounded),
+        TEST(hello_describes_the_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

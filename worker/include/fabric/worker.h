@@ -64,8 +64,8 @@
  *     called again later. `stop` and the instance's finalizers are called when the entity has been
  *     idle for idle_ms, when its shard moves away, after a defect, when other entities need its
  *     room (`residents` of the options), after fabric_context_terminate(), and when the worker
- *     stops. The state lives in the worker's memory and is gone afterwards; what must survive
- *     belongs in a database of your own for now. See <fabric/instance.h>.
+ *     stops. The state lives in the worker's memory and is gone afterwards, unless its type is
+ *     persisted, see rule 12. See <fabric/instance.h>.
  *  3. A durable message is handled at least once: fabric_context_delivery() > 1 tells that this may
  *     not be the first time.
  *  4. A failure is an answer: the entity goes on, and whoever sends the message again under its key
@@ -92,6 +92,18 @@
  *      functions of the worker, nor wait: the worker waits with it, and loses its shards when that
  *      lasts.
  *  11. The library prints nothing.
+ *  12. A type with `persisted` state: an instance begins with the state that was stored last, and
+ *      `build` is called only where none is. After each message the worker looks whether the
+ *      handler has changed what the schema describes. If so, the new state is stored together with
+ *      the reply and the end of the message, all or nothing; a message that only reads writes
+ *      nothing. Only a reply stores: after a failure, typed or not, or a cancel, the state is as it
+ *      was before the message. If the handler has changed it, another instance handles the next
+ *      message. After a defect, and where what was answered was not stored, the next instance has
+ *      the state that was stored last. Only durable messages may change the state: a volatile one
+ *      that does ends with a defect. A handler that returned FABRIC_PENDING has changed the state
+ *      before that, if at all. A state has at most as many bytes as a payload (1 MiB), encoded; one
+ *      that does not fit makes a defect of its message. One handler of an entity runs at a time:
+ *      such a type has neither a larger concurrency nor concurrent messages.
  */
 #ifndef FABRIC_WORKER_H
 #define FABRIC_WORKER_H
@@ -157,6 +169,13 @@ typedef enum fabric_on_failure {
 /** As the bound of an option that says so: there is none. */
 #define FABRIC_UNBOUNDED UINT32_MAX
 
+/** Makes the state of a persisted type of what an older version of the type has stored: `version`
+ *  is its state_version, and `stored` its payload, by the schema that the type had then
+ *  (fabric_schema_decode()). The state is zeroed before. false: it cannot be read; see
+ *  fabric_build_failed(). */
+typedef bool fabric_migrate_fn(fabric_instance_t *instance, uint32_t version, fabric_bytes_t stored,
+                               void *state);
+
 /** An entity type. Constant data that must stay valid while a worker uses it; zero means the
  *  default. */
 typedef struct fabric_entity_type {
@@ -204,6 +223,23 @@ typedef struct fabric_entity_type {
      *  ended, in milliseconds; at most a year. 0: as the brokers are configured (key_retention_ms,
      *  24 hours). All workers that bring the type should say the same. */
     uint64_t key_retention_ms;
+    /** Schema of the state struct, of a persisted type, see rule 12; else NULL. Its size is
+     *  state_size, and it has no views. Fields may be added to its end, optional or with a default,
+     *  which they have where the stored state is older. */
+    const fabric_schema_t *state;
+    /** The state survives: it is stored with the reply of each message that has changed it, and is
+     *  loaded when an instance begins. See rule 12. All workers that bring the type must say the
+     *  same. */
+    bool persisted;
+    /** Version of the state's schema, larger for newer ones: for changes that `state` cannot read
+     *  by itself. A worker does not build an entity whose stored state is of a larger version. */
+    uint32_t state_version;
+    /** Reads a stored state of a smaller version. NULL: such an entity is not built. */
+    fabric_migrate_fn *migrate;
+    /** Is called in the place of `build` for an instance whose state was loaded, for what is not
+     *  stored: members that the schema does not have, which are zeroed, finalizers and resources.
+     *  May be NULL. */
+    fabric_build_fn *restore;
 } fabric_entity_type_t;
 
 /** A handler of the type goes on when its caller cancels the call. */

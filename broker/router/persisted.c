@@ -1,0 +1,383 @@
+/* The persisted states of a lane's entities that memory knows: see persisted_state.h. */
+#include "broker/router/persisted_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "broker/router/router_state.h"
+#include "core/memory.h"
+
+/* READ_MAX: states of one read. */
+enum { NAME_MAX_BYTES = 2 * LIMIT_NAME_BYTES_MAX + 1, READ_MAX = 64 };
+#define READ_BYTES_MAX (UINT64_C(4) << 20)
+
+/* ---- records ---- */
+
+static size_t make_name(uint8_t name[NAME_MAX_BYTES], fabric_bytes_t type, fabric_bytes_t id)
+{
+    name[0] = (uint8_t)type.size;
+    memcpy(name + 1, type.data, type.size);
+    memcpy(name + 1 + type.size, id.data, id.size);
+    return 1 + type.size + id.size;
+}
+
+static persisted_t *find(const lane_persisted_t *states, fabric_bytes_t type, fabric_bytes_t id)
+{
+    uint8_t name[NAME_MAX_BYTES];
+    size_t size = make_name(name, type, id);
+    persisted_t *state = NULL;
+    HASH_FIND(by_name, states->by_name, name, size, state);
+    return state;
+}
+
+static uint64_t bytes_of(const persisted_t *state)
+{
+    uint64_t bytes = sizeof *state + state->name_size;
+    bytes += state->newest ? state->newest->size : 0;
+    return bytes + (state->durable && state->durable != state->newest ? state->durable->size : 0);
+}
+
+/* Moves the state to the end of a list; NULL: it is in none from now on. */
+static void move(persisted_t *state, persisted_t **list)
+{
+    if (state->list) {
+        DL_DELETE(*state->list, state);
+    }
+    state->list = list;
+    if (list) {
+        DL_APPEND(*list, state);
+    }
+}
+
+static persisted_t *find_or_add(router_t *router, lane_persisted_t *states, fabric_bytes_t type,
+                                fabric_bytes_t id)
+{
+    persisted_t *state = find(states, type, id);
+    if (!state) {
+        uint8_t name[NAME_MAX_BYTES];
+        size_t size = make_name(name, type, id);
+        state = memory_allocate(sizeof *state + size);
+        memset(state, 0, sizeof *state);
+        state->name_size = (uint16_t)size;
+        memcpy(state->name, name, size);
+        HASH_ADD_KEYPTR(by_name, states->by_name, state->name, size, state);
+        router->state_bytes += bytes_of(state);
+    }
+    return state;
+}
+
+static void forget(router_t *router, lane_persisted_t *states, persisted_t *state)
+{
+    router->state_bytes -= bytes_of(state);
+    move(state, NULL);
+    HASH_DELETE(by_name, states->by_name, state);
+    state_value_drop(&state->newest);
+    state_value_drop(&state->durable);
+    free(state);
+}
+
+/* Its row says what is known; it stays while there is room. */
+static void settle(router_t *router, lane_persisted_t *states, persisted_t *state)
+{
+    move(state, &states->settled);
+    while (router->state_bytes > router->config.state_bytes_free && states->settled != state) {
+        forget(router, states, states->settled);
+    }
+}
+
+/* A change that waits already says what is known when it is taken. */
+static void note(lane_persisted_t *states, persisted_t *state)
+{
+    if (state->list != &states->current) {
+        move(state, &states->next);
+    }
+}
+
+static void set(router_t *router, persisted_t *state, state_value_t **place, state_value_t *value)
+{
+    router->state_bytes -= bytes_of(state);
+    state_value_drop(place);
+    *place = value;
+    router->state_bytes += bytes_of(state);
+}
+
+static lane_persisted_t *states_of(router_t *router, const ownership_t *ownership)
+{
+    return &lane_of(router, ownership->shard->id)->persisted;
+}
+
+/* ---- deliveries ---- */
+
+static bool has_it(const persisted_t *state, const ownership_t *ownership)
+{
+    return state->given && token_equal(state->given_to, ownership->token);
+}
+
+/* The state, if it is known; else it is going to be read. */
+static persisted_t *find_known(router_t *router, lane_persisted_t *states, fabric_bytes_t type,
+                               fabric_bytes_t id)
+{
+    persisted_t *state = find_or_add(router, states, type, id);
+    if (!state->known && !state->list) {
+        move(state, &states->wanted);
+    }
+    return state->known ? state : NULL;
+}
+
+bool persisted_is_ready(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                        fabric_bytes_t id, uint32_t in_flight)
+{
+    const persisted_t *state = find_known(router, states_of(router, ownership), type, id);
+    return state && (has_it(state, ownership) || in_flight == 0);
+}
+
+bool persisted_is_given(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                        fabric_bytes_t id)
+{
+    const persisted_t *state = find(states_of(router, ownership), type, id);
+    return state && has_it(state, ownership);
+}
+
+bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id,
+                    const state_value_t **value)
+{
+    const persisted_t *state = find_known(router, &lane_of(router, shard)->persisted, type, id);
+    if (state) {
+        *value = state->durable;
+    }
+    return state;
+}
+
+bool persisted_deliver(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                       fabric_bytes_t id, uint64_t activation)
+{
+    lane_persisted_t *states = states_of(router, ownership);
+    persisted_t *state = find(states, type, id);
+    assert(state && state->known);
+    if (state->list == &states->settled) {
+        move(state, &states->settled); /* used last */
+    }
+    if (has_it(state, ownership)) {
+        return false;
+    }
+    message_entity_state_t message = {.shard = ownership->shard->id.value,
+                                      .home_epoch = ownership->token.home_epoch,
+                                      .owner_sequence = ownership->token.owner_sequence,
+                                      .activation = activation,
+                                      .type = type,
+                                      .id = id};
+    if (state->newest) {
+        message.version = state->newest->row.version;
+        message.state = state->newest->row.state;
+    }
+    message_put_entity_state(peer_writer(router, ownership->owner->peer), &message);
+    state->given = true;
+    state->given_to = ownership->token;
+    router->counters.states_given++;
+    return true;
+}
+
+void persisted_restart(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                       fabric_bytes_t id)
+{
+    persisted_t *state = find(states_of(router, ownership), type, id);
+    if (state) {
+        state->given = false;
+    }
+}
+
+/* ---- results ---- */
+
+state_value_t *persisted_change(router_t *router, const store_state_t *row)
+{
+    lane_persisted_t *states = &lane_of(router, row->shard)->persisted;
+    persisted_t *state = find_or_add(router, states, row->type, row->entity);
+    state_value_t *value = state_value_new(row);
+    if (!state->known) { /* it was forgotten while the message was in flight */
+        state->known = true;
+        move(state, NULL);
+    }
+    if (state->list == &states->settled) {
+        move(state, NULL); /* it must stay until it is durable, and its row says so */
+    }
+    set(router, state, &state->newest, value);
+    router->counters.states_changed++;
+    return state_value_share(value);
+}
+
+void persisted_commit(router_t *router, state_value_t **value)
+{
+    lane_persisted_t *states = &lane_of(router, (*value)->row.shard)->persisted;
+    persisted_t *state = find(states, (*value)->row.type, (*value)->row.entity);
+    assert(state && state->known);
+    set(router, state, &state->durable, *value);
+    *value = NULL;
+    note(states, state);
+}
+
+void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id)
+{
+    lane_persisted_t *states = &lane_of(router, shard)->persisted;
+    persisted_t *state = type.size > 0 ? find(states, type, id) : NULL;
+    if (!state || !state->known) {
+        return;
+    }
+    state->given = false;
+    if (state->newest == state->durable) {
+        return;
+    }
+    set(router, state, &state->newest, state_value_share(state->durable));
+    if (!state->list && !state->durable) {
+        forget(router, states, state); /* nothing is stored, as far as is known */
+    } else if (!state->list) {
+        note(states, state);
+    }
+}
+
+/* ---- reads ---- */
+
+static void add_name(lane_persisted_t *states, const persisted_t *state)
+{
+    uint8_t *name = states->name_bytes + states->count * NAME_MAX_BYTES;
+    size_t type_size = state->name[0];
+    memcpy(name, state->name, state->name_size);
+    states->names[states->count++] = (store_entity_name_t){
+        .type = fabric_bytes(name + 1, type_size),
+        .entity = fabric_bytes(name + 1 + type_size, state->name_size - 1 - type_size)};
+}
+
+bool router_take_states(router_t *router, uint32_t number, router_states_t *read)
+{
+    router_lane_t *lane = &router->lanes[number];
+    lane_persisted_t *states = &lane->persisted;
+    if (states->running || !states->wanted || lane->state != LANE_HOME) {
+        return false;
+    }
+    if (!states->names) {
+        states->names = memory_allocate(READ_MAX * sizeof *states->names);
+        states->name_bytes = memory_allocate((size_t)READ_MAX * NAME_MAX_BYTES);
+    }
+    states->count = 0;
+    while (states->wanted && states->count < READ_MAX) {
+        persisted_t *state = states->wanted;
+        add_name(states, state);
+        move(state, &states->reading);
+    }
+    states->running = true;
+    *read = (router_states_t){states->names, states->count, READ_BYTES_MAX};
+    return true;
+}
+
+static void take_row(router_t *router, lane_persisted_t *states, state_value_t *value)
+{
+    persisted_t *state = find(states, value->row.type, value->row.entity);
+    if (!state || state->known || state->list != &states->reading) {
+        state_value_drop(&value); /* more is known by now */
+        return;
+    }
+    set(router, state, &state->newest, state_value_share(value));
+    set(router, state, &state->durable, value);
+}
+
+/* The state is known now, also where there is none: its entity may go on. */
+static void end_reading(router_t *router, lane_persisted_t *states, const store_entity_name_t *name)
+{
+    persisted_t *state = find(states, name->type, name->entity);
+    if (!state || state->known || state->list != &states->reading) {
+        return;
+    }
+    state->known = true;
+    settle(router, states, state);
+}
+
+size_t persisted_loaded(router_t *router, uint32_t number, fabric_error_t error,
+                        state_value_t **values, size_t count, size_t done)
+{
+    lane_persisted_t *states = &router->lanes[number].persisted;
+    bool dropped = states->dropped;
+    states->running = states->dropped = false;
+    for (size_t i = 0; i < count; i++) {
+        if (dropped || error) {
+            state_value_drop(&values[i]);
+        } else {
+            take_row(router, states, values[i]);
+        }
+    }
+    done = dropped || error ? 0 : done;
+    for (size_t i = 0; i < done; i++) {
+        end_reading(router, states, &states->names[i]);
+    }
+    while (states->reading) { /* is read again; a state that was read beyond `done` stays */
+        move(states->reading, &states->wanted);
+    }
+    return done;
+}
+
+/* ---- the lane ---- */
+
+void persisted_adopt(router_t *router, adoption_t *adoption)
+{
+    lane_persisted_t *states = &router->lanes[adoption->hold.lane].persisted;
+    for (size_t i = 0; i < adoption->state_count; i++) {
+        state_value_t *value = adoption->states[i];
+        persisted_t *state = find_or_add(router, states, value->row.type, value->row.entity);
+        state->known = true;
+        set(router, state, &state->newest, state_value_share(value));
+        set(router, state, &state->durable, value);
+        note(states, state);
+    }
+    free(adoption->states);
+    adoption->states = NULL;
+    adoption->state_count = 0;
+}
+
+void persisted_drop(lane_persisted_t *states)
+{
+    states->dropped = states->running;
+}
+
+bool persisted_drop_next(router_t *router, lane_persisted_t *states)
+{
+    if (states->by_name) {
+        forget(router, states, states->by_name);
+    }
+    return states->by_name;
+}
+
+void persisted_destroy(router_t *router)
+{
+    for (uint32_t i = 0; i < LIMIT_LANES_MAX; i++) {
+        lane_persisted_t *states = &router->lanes[i].persisted;
+        while (persisted_drop_next(router, states)) {
+        }
+        free(states->names);
+        free(states->name_bytes);
+    }
+}
+
+/* ---- checkpoints ---- */
+
+void persisted_checkpoint_begins(lane_persisted_t *states)
+{
+    persisted_t *state;
+    while ((state = states->next)) {
+        move(state, &states->current);
+    }
+}
+
+void persisted_take(lane_persisted_t *states, uint64_t slice)
+{
+    states->current->slice = slice;
+    move(states->current, NULL);
+}
+
+void persisted_settled(router_t *router, const store_state_t *row, uint64_t slice)
+{
+    lane_persisted_t *states = &lane_of(router, row->shard)->persisted;
+    persisted_t *state = find(states, row->type, row->entity);
+    if (state && !state->list && state->slice == slice && state->newest == state->durable) {
+        settle(router, states, state);
+    }
+}
