@@ -102,7 +102,8 @@ void memory_store_lose_cluster(const char *name);
 void memory_store_set_lane(const char *name, const store_lane_t *lane);
 
 /* For checkers. Entries by lane and number, rows by lane, entity and position, states by lane, dead
- * letters by lane and request id; a lane's row and contents are there even when the cluster's row was lost. */
+ * letters by lane and request id; a lane's row and contents are there even when the cluster's row
+ * was lost. */
 void memory_store_dump_entries(const char *name, uint32_t lane, store_visit_entry_fn *visit,
                                void *context);
 /* Those from a number on. */

@@ -159,8 +159,8 @@ void check_broker_receives(process_t *broker, fabric_bytes_t frame);
 void check_worker_sends(fabric_bytes_t frame);
 void check_worker_receives(const process_t *worker, fabric_bytes_t frame);
 
-/* Whether the frame that a broker sends tells the worker, behind the message that is looked at, that
- * this request is to end. */
+/* Whether the frame that a broker sends tells the worker, behind the message that is looked at,
+ * that this request is to end. */
 bool check_is_interrupted(uint64_t request_id);
 
 /* The store may have changed: looks at what is new. */

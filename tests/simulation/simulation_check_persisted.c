@@ -127,15 +127,27 @@ static void check_change(const store_entry_t *entry, uint32_t number, const ledg
                    call->entity, of->count, state->handled, number, (ull)entry->number,
                    entry->lane);
     }
-    const watched_run_t *run = &watch.runs[call->reply_run];
-    if (call->reply_run > 0 && (run->handled != state->handled || run->chain != state->chain)) {
-        world_fail("I4: call %u: the reply of run %llu is stored with the state of another one",
-                   number, (ull)call->reply_run);
-    }
     of->all = memory_reserve(of->all, of->count + 1, &of->capacity, sizeof *of->all);
     of->all[of->count++] = (watched_state_t){state->chain, entry->number};
     world.result->states++;
     world_note("state", call->entity, state->handled, state->chain);
+}
+
+/* The run whose answer is stored began with what was stored before, whether it has changed that or
+ * not, and whether that counts or not. */
+static void check_begun(const watched_call_t *call, uint32_t number)
+{
+    const watched_states_t *of = &states[call->entity];
+    const watched_run_t *run = &watch.runs[call->reply_run];
+    bool changes = check_changes_state(number);
+    uint64_t chain = last_chain(of);
+    chain = changes ? check_chain(chain, call->request_id) : chain;
+    if (call->reply_run > 0 && check_is_persisted(call) &&
+        (run->handled != of->count + changes || run->chain != chain)) {
+        world_fail("I4: call %u: the answer of run %llu is stored, which has left the state of %u "
+                   "changes, after %zu",
+                   number, (ull)call->reply_run, run->handled, of->count);
+    }
 }
 
 void check_state_stored(const store_entry_t *entry, const journal_record_t *record)
@@ -146,6 +158,7 @@ void check_state_stored(const store_entry_t *entry, const journal_record_t *reco
         return;
     }
     const watched_call_t *call = &watch.calls[number];
+    check_begun(call, number);
     /* Neither a failure changes a state, nor a message that was cancelled. */
     bool changes = check_is_persisted(call) && check_changes_state(number) &&
                    record->reply.status == STATUS_OK;

@@ -131,8 +131,8 @@ static void plan_scheduled(world_plan_t *plan, bool calm)
     plan->commit_us = calm ? 1500 : plan->commit_us; /* so that no message waits for others */
 }
 
-/* In a fourth of the seeds no type has persisted states, in one all have, in the others every second
- * type has. In two of three seeds brokers forget states that rows have. */
+/* In a fourth of the seeds no type has persisted states, in one all have, in the others every
+ * second type has. In two of three seeds brokers forget states that rows have. */
 static void plan_persisted(world_plan_t *plan, const simulation_options_t *options)
 {
     static const unsigned types[PERSISTED_EVERY] = {0, 5, 10, 15};
