@@ -84,8 +84,8 @@ static message_alive_t say(bench_t *bench, const message_deliver_t *delivery, ui
                              .owner_sequence = delivery->owner_sequence,
                              .causes = KEPT,
                              .absent = absent,
-                             .type = delivery->type,
-                             .id = delivery->id};
+                             .type = fabric_bytes_of("Counter"),
+                             .id = fabric_bytes_of("a")};
     driver_send(bench->driver, "w", alive, &alive);
     return alive;
 }
