@@ -1,5 +1,6 @@
-/* The entity type Bench: answers an ask with its payload and a new checksum, accepts a tell, and
- * never completes a hold. */
+/* The entity types of the benchmark. Bench answers an ask with its payload and a new checksum,
+ * accepts a tell, and never completes a hold. Those with persisted state do the same, but for
+ * holds, and each of their messages changes the state. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,12 +8,7 @@
 
 #include <fabric/worker.h>
 
-#include "bench/messages.h"
-
-/* What an entity remembers. */
-typedef struct bench_entity {
-    uint64_t sequence; /* of the last durable message that it handled; 0: none */
-} bench_entity_t;
+#include "bench/states.h"
 
 /* The first message that came too late. It is refused each time, until it is a dead letter. */
 static _Atomic uint64_t misplaced;
@@ -94,6 +90,46 @@ static fabric_result_t tell(fabric_context_t *context, void *state, const void *
     return accept(context, state, request) ? FABRIC_REPLY : FABRIC_DEFECT;
 }
 
+/* ---- persisted state ---- */
+
+/* Whether an instance of this type has memory for states of that size; false with a defect. */
+static bool holds_states(fabric_context_t *context, uint32_t state_bytes)
+{
+    fabric_bytes_t type = fabric_bytes_of(bench_state_types[bench_class(state_bytes)]);
+    if (state_bytes < BENCH_STATE_BYTES_MIN || state_bytes > BENCH_SIZE_BYTES_MAX ||
+        !fabric_bytes_equal(fabric_context_type(context), type)) {
+        (void)fabric_defect(context, "this type has no states of %u bytes", state_bytes);
+        return false;
+    }
+    return true;
+}
+
+static fabric_result_t ask_change(fabric_context_t *context, void *state, const void *request,
+                                  void *reply)
+{
+    const bench_body_t *asked = request;
+    if (!holds_states(context, asked->state_bytes) ||
+        ask(context, state, request, reply) != FABRIC_REPLY) {
+        return FABRIC_DEFECT;
+    }
+    bench_state_change(state, asked);
+    return FABRIC_REPLY;
+}
+
+static fabric_result_t tell_change(fabric_context_t *context, void *state, const void *request,
+                                   void *reply)
+{
+    const bench_body_t *told = request;
+    if (!holds_states(context, told->state_bytes) ||
+        tell(context, state, request, reply) != FABRIC_REPLY) {
+        return FABRIC_DEFECT;
+    }
+    bench_state_change(state, told);
+    return FABRIC_REPLY;
+}
+
+/* ---- holds ---- */
+
 /* Keeps its entity busy until the worker ends. */
 static fabric_result_t hold(fabric_context_t *context, void *state, const void *request,
                             void *reply)
@@ -125,4 +161,27 @@ static const fabric_entity_type_t bench_type = {
     .mailbox_capacity = 65536,
 };
 
-FABRIC_MODULE(&bench_type);
+#define CHANGES(class)                                                                             \
+    {&bench_messages[class][BENCH_ASK_CHANGE], ask_change},                                        \
+    {                                                                                              \
+        &bench_messages[class][BENCH_TELL_CHANGE], tell_change                                     \
+    }
+
+static const fabric_handler_t change_handlers[] = {CHANGES(0), CHANGES(1), CHANGES(2)};
+
+#define STATE_TYPE(bytes)                                                                          \
+    static const fabric_entity_type_t state_type_##bytes = {                                       \
+        .name = "BenchState" #bytes,                                                               \
+        .state_size = offsetof(bench_state_t, data) + (bytes),                                     \
+        .handlers = change_handlers,                                                               \
+        .handler_count = sizeof change_handlers / sizeof change_handlers[0],                       \
+        .mailbox_capacity = 65536,                                                                 \
+        .state = &bench_state_schema_##bytes,                                                      \
+        .persisted = true,                                                                         \
+    }
+
+STATE_TYPE(256);
+STATE_TYPE(4096);
+STATE_TYPE(65536);
+
+FABRIC_MODULE(&bench_type, &state_type_256, &state_type_4096, &state_type_65536);

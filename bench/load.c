@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bench/states.h"
 #include "core/clock.h"
 #include "core/memory.h"
 #include "core/random.h"
@@ -75,21 +76,22 @@ static size_t key_of(const void *request, uint8_t *key, size_t capacity)
 load_t *load_new(fabric_client_t *client, const load_options_t *options)
 {
     load_t *load = memory_allocate_zeroed(1, sizeof *load);
-    bool tell = options->kind != BENCH_ASK_DURABLE && options->kind != BENCH_ASK_VOLATILE;
+    const char *type = bench_type_of(options->kind, options->state_bytes);
     load->client = client;
     load->options = *options;
     load->message = *bench_message(options->kind, options->size);
     load->message.primary_key = options->keyed ? key_of : NULL;
     load->call = (fabric_call_t){
-        .entity = {.type = fabric_bytes_of(BENCH_TYPE)},
+        .entity = {.type = fabric_bytes_of(type)},
         .message = &load->message,
-        .tell = tell,
+        .tell = !bench_is_ask(options->kind),
         .handled = options->kind == BENCH_TELL_VOLATILE,
     };
     load->request = new_body(load);
     load->reply = new_body(load);
     load->call.request = load->request;
     load->request->size = options->size;
+    load->request->state_bytes = options->state_bytes;
     random_bytes(&load->random, sizeof load->random);
     load->sequence = load->random << BENCH_COUNT_BITS;
     payload_init(&load->payload, options->payload, options->size);

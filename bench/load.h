@@ -21,7 +21,8 @@ typedef struct load_options {
     uint32_t inflight;
     uint32_t size; /* bytes of payload, at most BENCH_SIZE_BYTES_MAX */
     payload_kind_t payload;
-    bool keyed; /* each message has a primary key of its own */
+    bool keyed;           /* each message has a primary key of its own */
+    uint32_t state_bytes; /* of the states, where the kind changes them */
 } load_options_t;
 
 /* completed + errors == started. */

@@ -19,7 +19,8 @@ load_t *bench_load_new(bench_t *bench, bench_kind_t kind, const char *prefix, ui
                               .inflight = bench->options.inflight,
                               .size = bench->options.size,
                               .payload = bench->options.payload,
-                              .keyed = bench->options.keyed};
+                              .keyed = bench->options.keyed,
+                              .state_bytes = bench->options.state_bytes};
     return load_new(bench->client, &options);
 }
 
@@ -46,14 +47,24 @@ fabric_error_t bench_fill(load_t *load, uint64_t calls, reason_t *reason)
 
 /* ---- before ---- */
 
+static bench_kind_t kind_of(const options_t *options, bool tell)
+{
+    if (options->state_bytes > 0) {
+        return tell ? BENCH_TELL_CHANGE : BENCH_ASK_CHANGE;
+    }
+    return tell ? (options->durable ? BENCH_TELL_DURABLE : BENCH_TELL_VOLATILE)
+                : (options->durable ? BENCH_ASK_DURABLE : BENCH_ASK_VOLATILE);
+}
+
 /* What the store has to carry: calls that have ended, and messages that stay pending. */
 static fabric_error_t prefill(bench_t *bench, reason_t *reason)
 {
     const options_t *options = &bench->options;
+    bench_kind_t history = options->state_bytes > 0 ? BENCH_ASK_CHANGE : BENCH_ASK_DURABLE;
     fabric_error_t error = FABRIC_OK;
     if (options->ended > 0) {
         fprintf(stderr, "fabric-bench: %u calls end before\n", options->ended);
-        bench->prefill = bench_load_new(bench, BENCH_ASK_DURABLE, "bench", options->entities);
+        bench->prefill = bench_load_new(bench, history, "bench", options->entities);
         error = bench_fill(bench->prefill, options->ended, reason);
         if (error) {
             return error;
@@ -84,6 +95,20 @@ static fabric_error_t check_pending(bench_t *bench, uint64_t expected, reason_t 
                             (unsigned long long)counters.pending, (unsigned long long)expected);
 }
 
+/* Nor does it unless each call has changed a state, where there are any. */
+static fabric_error_t check_changed(const bench_t *bench, const status_counters_t *before,
+                                    const status_counters_t *after, reason_t *reason)
+{
+    uint64_t changed = after->states_changed - before->states_changed;
+    uint64_t expected = bench->result->completed;
+    expected -= bench->dead_letters < expected ? bench->dead_letters : expected;
+    return bench->options.state_bytes == 0 || changed >= expected
+               ? FABRIC_OK
+               : reason_set(reason, FABRIC_ERROR_INTERNAL,
+                            "%llu states were changed, and %llu were to be",
+                            (unsigned long long)changed, (unsigned long long)expected);
+}
+
 static fabric_error_t drain(bench_t *bench, uint64_t begin_us, reason_t *reason)
 {
     uint64_t all = bench->result->completed;
@@ -99,10 +124,11 @@ static fabric_error_t run_load(bench_t *bench, uint64_t duration_us, uint64_t ca
                                bool without_worker, reason_t *reason)
 {
     bool has_backlog = bench->options.tell && bench->options.durable;
+    bool is_counted = has_backlog || bench->options.state_bytes > 0;
     status_counters_t before = {0};
     status_counters_t after = {0};
     fabric_error_t error =
-        has_backlog ? status_counters(&bench->brokers, reason, &before) : FABRIC_OK;
+        is_counted ? status_counters(&bench->brokers, reason, &before) : FABRIC_OK;
     if (error) {
         return error;
     }
@@ -123,25 +149,26 @@ static fabric_error_t run_load(bench_t *bench, uint64_t duration_us, uint64_t ca
     }
     if (!error && has_backlog) {
         error = drain(bench, begin_us, reason);
-        error = error ? error : status_counters(&bench->brokers, reason, &after);
-        bench->dead_letters = after.dead_letters - before.dead_letters;
     }
     cpu_times_t cpu_after = cpu_times_read(&bench->cluster);
     bench->cpu = cpu_times_between(&cpu_before, &cpu_after);
-    return error;
+    if (error || !is_counted) {
+        return error;
+    }
+    error = status_counters(&bench->brokers, reason, &after);
+    bench->dead_letters = has_backlog ? after.dead_letters - before.dead_letters : 0;
+    return error ? error : check_changed(bench, &before, &after, reason);
 }
 
 fabric_error_t bench_measure(bench_t *bench, reason_t *reason)
 {
     const options_t *options = &bench->options;
-    bench_kind_t kind = options->tell
-                            ? (options->durable ? BENCH_TELL_DURABLE : BENCH_TELL_VOLATILE)
-                            : (options->durable ? BENCH_ASK_DURABLE : BENCH_ASK_VOLATILE);
     fabric_error_t error = prefill(bench, reason);
     if (error) {
         return error;
     }
-    bench->load = bench_load_new(bench, kind, "bench", options->entities);
+    bench->load =
+        bench_load_new(bench, kind_of(options, options->tell), "bench", options->entities);
     if (options->warmup_s > 0) {
         fprintf(stderr, "fabric-bench: warming up for %u s\n", options->warmup_s);
         error = run_load(bench, (uint64_t)options->warmup_s * 1000000, 0, false, reason);

@@ -5,7 +5,7 @@
 
 #include "tests/harness/cluster.h"
 #include "tests/harness/database.h"
-#include "bench/messages.h"
+#include "bench/states.h"
 #include "core/limits.h"
 
 /* One call more, because a call still counts while its completion starts the next one. */
@@ -35,6 +35,8 @@ const config_key_t options_keys[] = {
      "calls after which a measurement ends; 0: by --duration"},
     {"keyed", CONFIG_BOOL, "no", 0, 0, NULL,
      "each durable message has a primary key that no other one has"},
+    {"state", CONFIG_UINT, NULL, BENCH_STATE_BYTES_MIN, BENCH_SIZE_BYTES_MAX, "BYTES",
+     "the entities have persisted states of so many bytes, which each durable message changes"},
     {"without_worker", CONFIG_BOOL, "no", 0, 0, NULL,
      "tell: the messages are accepted while no worker runs, and worked off afterwards"},
     {"ended", CONFIG_UINT, "0", 0, UINT32_MAX, "N", "durable calls that end before"},
@@ -103,6 +105,8 @@ static fabric_error_t check_mode(const options_t *options, reason_t *reason)
         wrong = "--without-worker is for durable tells";
     } else if (options->keyed && (recovers || !options->durable)) {
         wrong = "--keyed is for durable asks and tells";
+    } else if (options->state_bytes > 0 && (recovers || !options->durable)) {
+        wrong = "--state is for durable asks and tells";
     } else if (options->brokers > 1 && (recovers || !options->spawn)) {
         wrong = "--brokers is for ask and tell with --spawn";
     } else if (options->brokers > 1 && strcmp(options->spawn, "sqlite") == 0) {
@@ -131,6 +135,7 @@ static fabric_error_t take_values(options_t *options, const config_t *config, re
     options->warmup_s = (uint32_t)config_uint(config, "warmup");
     options->calls = config_uint(config, "calls");
     options->keyed = config_bool(config, "keyed");
+    options->state_bytes = (uint32_t)config_uint(config, "state");
     options->without_worker = config_bool(config, "without_worker");
     options->ended = (uint32_t)config_uint(config, "ended");
     options->held = (uint32_t)config_uint(config, "held");

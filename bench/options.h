@@ -32,11 +32,12 @@ typedef struct options {
     payload_kind_t payload;
     uint32_t duration_s;
     uint32_t warmup_s;
-    uint64_t calls;      /* 0: as many as `duration_s` lets */
-    bool keyed;          /* each message has a primary key of its own */
-    bool without_worker; /* the messages are accepted while no worker runs */
-    uint32_t ended;      /* durable calls that end before */
-    uint32_t held;       /* durable messages that stay pending during the measurement */
+    uint64_t calls;       /* 0: as many as `duration_s` lets */
+    bool keyed;           /* each message has a primary key of its own */
+    bool without_worker;  /* the messages are accepted while no worker runs */
+    uint32_t state_bytes; /* of the entities' persisted states; 0: they have none */
+    uint32_t ended;       /* durable calls that end before */
+    uint32_t held;        /* durable messages that stay pending during the measurement */
     uint32_t journal_mib;
     uint32_t workers;
     uint32_t brokers;

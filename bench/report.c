@@ -145,6 +145,7 @@ void report_json(const report_t *report, FILE *file)
     set_integer(object, "ended_before", options->ended);
     set_integer(object, "held", options->held);
     json_object_set_new(object, "keyed", json_boolean(options->keyed));
+    set_integer(object, "state", options->state_bytes);
     json_object_set_new(object, "without_worker", json_boolean(options->without_worker));
     json_object_set_new(object, "latency_us", latency_json(load));
     json_object_set_new(object, "cpu_us_each", cpu_json(report));
@@ -191,6 +192,9 @@ void report_text(const report_t *report, FILE *file)
             options->durable ? "durable" : "volatile", options->tell ? "tell" : "ask",
             options->entities, options->inflight, options->size,
             payload_kind_names[options->payload], (double)load->elapsed_us / 1e6);
+    if (options->state_bytes > 0) {
+        fprintf(file, "  states of %u B", options->state_bytes);
+    }
     if (options->spawn) {
         fprintf(file, "  workers %u", options->workers);
     }

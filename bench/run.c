@@ -8,6 +8,7 @@
 
 #include "bench/bench_state.h"
 #include "bench/report.h"
+#include "bench/states.h"
 #include "core/exit_codes.h"
 #include "tests/harness/cluster_status.h"
 #include "tests/harness/stop.h"
@@ -109,7 +110,10 @@ fabric_error_t bench_connect(bench_t *bench, uint32_t workers, reason_t *reason)
         return error;
     }
     if (!bench->options.spawn) {
-        error = status_wait_type(bench->client, BENCH_TYPE, TYPE_MS, reason);
+        uint32_t state_bytes = bench->options.state_bytes;
+        const char *type =
+            bench_type_of(state_bytes > 0 ? BENCH_ASK_CHANGE : BENCH_ASK_DURABLE, state_bytes);
+        error = status_wait_type(bench->client, type, TYPE_MS, reason);
         return error ? error : bench_ask(bench, bench->url, reason);
     }
     error = bench_ask(bench, bench->cluster.urls, reason);

@@ -26,7 +26,9 @@ typedef struct batch_end {
     const store_message_t *message;
     uint64_t position; /* 0: its id */
     const store_reply_t *reply;
-    const store_state_t *state;  /* that the message leaves its entity; NULL: it changed none */
+    /* That the message leaves its entity; NULL: it changed none, or an end behind it has a newer
+     * one. */
+    const store_state_t *state;
     bool dead;                   /* the message becomes a dead letter; so are the next three */
     journal_attempts_t attempts; /* in all */
     uint32_t cause;              /* fabric_error_t */

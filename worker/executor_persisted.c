@@ -9,14 +9,17 @@
 
 static void replace(entity_t *entity, uint32_t version, const uint8_t *bytes, size_t size)
 {
-    persisted_state_t *state = (persisted_state_t *)memory_allocate(sizeof *state + size);
+    persisted_state_t *state = entity->persisted;
+    if (!state || state->size != size) { /* most states keep their size */
+        free(state);
+        state = (persisted_state_t *)memory_allocate(sizeof *state + size);
+        entity->persisted = state;
+    }
     state->version = version;
     state->size = (uint32_t)size;
     if (size > 0) {
         memcpy(state->bytes, bytes, size);
     }
-    free(entity->persisted);
-    entity->persisted = state;
 }
 
 void persisted_set(entity_t *entity, uint32_t version, fabric_bytes_t state)

@@ -234,14 +234,23 @@ static ownership_t *ownership_of_message(router_t *router, const runner_t *runne
     return owns ? ownership : NULL;
 }
 
-/* The owner could not make the instance that it was asked for. That says nothing of the causes. It
- * may have forgotten the persisted state; if something is in flight, that says whether it has. */
+/* The owner may have forgotten the persisted state. If something is in flight, that says whether it
+ * has. */
+static void forget_given(router_t *router, const ownership_t *ownership,
+                         const message_alive_t *message)
+{
+    const entity_t *entity = mailbox_find(router, message->type, message->id);
+    if (!entity || entity->in_flight == 0) {
+        persisted_restart(router, ownership, message->type, message->id);
+    }
+}
+
+/* The owner could not make the instance that it was asked for. That says nothing of the causes. */
 static void refused(router_t *router, ownership_t *ownership, const message_alive_t *message)
 {
     alive_t *alive = alive_find(router, message->type, message->id);
-    const entity_t *entity = mailbox_find(router, message->type, message->id);
-    if (ownership->persisted && (!entity || entity->in_flight == 0)) {
-        persisted_restart(router, ownership, message->type, message->id);
+    if (ownership->persisted) {
+        forget_given(router, ownership, message);
     }
     if (alive && alive->state == ALIVE_WAKING) {
         alive_set_state(router, alive, ALIVE_ASLEEP);
@@ -259,8 +268,9 @@ static void keep(router_t *router, ownership_t *ownership, const message_alive_t
     }
     alive = alive ? alive : alive_add(router, ownership, message->id);
     want(router, alive, (uint32_t)message->causes);
-    bool begun =
-        !ownership->persisted || persisted_is_given(router, ownership, message->type, message->id);
+    bool answers = message->activation != 0; /* a wish, before which it got the state */
+    bool begun = !ownership->persisted || answers ||
+                 persisted_is_given(router, ownership, message->type, message->id);
     if (message->absent == 0 && !begun) { /* an earlier home gave the instance its state */
         alive_set_state(router, alive, ALIVE_ASLEEP);
     } else if (message->absent == 0) {

@@ -2,8 +2,9 @@
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
-/* RECORD_BYTES: of a record, beside the bytes of its message and reply; about. */
-enum { CAPACITY_FIRST = 256, RECORD_BYTES = 80 };
+/* RECORD_BYTES: of a record, beside the bytes of its message and reply; about. LARGE_STATE_BYTES:
+ * it costs more to write a state from here on than to look for one in its entry. */
+enum { CAPACITY_FIRST = 256, RECORD_BYTES = 80, LARGE_STATE_BYTES = 512 };
 /* Of one entry. */
 enum { KEPT_MAX = 1024 };
 
@@ -211,10 +212,14 @@ typedef struct batch_part {
     size_t messages, moves;
 } batch_part_t;
 
+static uint64_t state_bytes(const batch_end_t *end)
+{
+    return end->state ? RECORD_BYTES + end->state->state.size : 0;
+}
+
 static uint64_t end_bytes(const batch_end_t *end)
 {
-    uint64_t state = end->state ? RECORD_BYTES + end->state->state.size : 0;
-    return RECORD_BYTES + end->reply->payload.size + state +
+    return RECORD_BYTES + end->reply->payload.size + state_bytes(end) +
            (end->dead ? message_bytes(end->message) + end->text.size : 0);
 }
 
@@ -243,12 +248,34 @@ static batch_part_t count_messages(const router_config_t *config, const batch_bu
     return part;
 }
 
-/* The same for ends, after the first `count` of them. */
-static size_t count_ends(const router_config_t *config, const batch_builder_t *next, size_t count,
-                         uint64_t bytes_max, uint64_t *bytes)
+/* The entry takes this end. Only the last state of an entity counts, so a large one that it has of
+ * the same entity goes. Returns the bytes of that. */
+static uint64_t take_state(router_t *router, batch_builder_t *next, size_t index)
 {
-    while (count < next->end_count && count < config->batch_items_max && *bytes < bytes_max) {
-        *bytes += end_bytes(&next->ends[count++]);
+    const batch_end_t *end = &next->ends[index];
+    if (!end->state || end->state->state.size < LARGE_STATE_BYTES) {
+        return 0;
+    }
+    entity_t *entity = message_of(end->message)->entity;
+    uint64_t bytes = 0;
+    if (entity->state_take == router->takes) {
+        bytes = state_bytes(&next->ends[entity->state_end]);
+        next->ends[entity->state_end].state = NULL;
+    }
+    entity->state_take = router->takes;
+    entity->state_end = (uint32_t)index;
+    return bytes;
+}
+
+/* The same for ends, after the first `count` of them. */
+static size_t count_ends(router_t *router, batch_builder_t *next, size_t count, uint64_t bytes_max,
+                         uint64_t *bytes)
+{
+    while (count < next->end_count && count < router->config.batch_items_max &&
+           *bytes < bytes_max) {
+        *bytes += end_bytes(&next->ends[count]);
+        *bytes -= take_state(router, next, count);
+        count++;
     }
     return count;
 }
@@ -340,14 +367,16 @@ static void take_attempts(batch_builder_t *current, batch_builder_t *next)
  * bytes, messages the rest, and ends what is left then: so none of them keeps the others
  * waiting. What keeps an entity alive is durable before the result of the handler that has said so:
  * while there is more of it than one entry takes, no end is taken. */
-static void take(const router_config_t *config, batch_builder_t *current, batch_builder_t *next)
+static void take(router_t *router, batch_builder_t *current, batch_builder_t *next)
 {
+    const router_config_t *config = &router->config;
     uint64_t bytes = 0;
+    router->takes++;
     free_kept(current);
     bool wait = next->kept_count > KEPT_MAX;
-    size_t ends = wait ? 0 : count_ends(config, next, 0, (config->batch_bytes_max + 1) / 2, &bytes);
+    size_t ends = wait ? 0 : count_ends(router, next, 0, (config->batch_bytes_max + 1) / 2, &bytes);
     batch_part_t part = count_messages(config, next, &bytes);
-    ends = wait ? 0 : count_ends(config, next, ends, config->batch_bytes_max, &bytes);
+    ends = wait ? 0 : count_ends(router, next, ends, config->batch_bytes_max, &bytes);
     if (part.messages == next->message_count && part.moves == next->move_count &&
         ends == next->end_count && !wait) {
         batch_builder_t all = *next;
@@ -383,7 +412,7 @@ const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_
         return NULL;
     }
     batch_builder_t *current = &batches->current;
-    take(&router->config, current, &batches->next);
+    take(router, current, &batches->next);
     batches->batch = (lane_batch_t){.epoch = lane->epoch,
                                     .last_id = router->generator.last,
                                     .messages = current->messages,

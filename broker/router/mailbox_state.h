@@ -37,6 +37,8 @@ struct entity {
     bool restarting;           /* no message is delivered until all in flight have come back */
     bool parked;               /* its first message has failed too often, and waits for operators */
     uint32_t mailbox;          /* messages that wait or are in flight */
+    uint32_t state_end;        /* which end of the batch of `state_take` has its state */
+    uint64_t state_take;       /* router_t.takes */
     runner_t *waits_for;       /* the runner whose credit it waits for: it is in the list there */
     entity_t *prev, *next;     /* of its ownership */
     entity_t *busy_prev, *busy_next;     /* the same, while messages are in flight */

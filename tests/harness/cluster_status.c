@@ -204,6 +204,7 @@ static fabric_error_t add_counters(fabric_client_t *client, reason_t *reason,
                     take_number(values, "redelivered", &found.redelivered) &&
                     take_number(values, "ended", &found.ended) &&
                     take_number(values, "journal_bytes", &found.journal_bytes);
+    (void)take_number(values, "states_changed", &found.states_changed);
     if (answer && !complete) {
         (void)reason_set(reason, FABRIC_ERROR_MALFORMED_MESSAGE,
                          "the broker's counters are not complete");
@@ -213,6 +214,7 @@ static fabric_error_t add_counters(fabric_client_t *client, reason_t *reason,
     sum->redelivered += found.redelivered;
     sum->ended += found.ended;
     sum->journal_bytes += found.journal_bytes;
+    sum->states_changed += found.states_changed;
     json_decref(answer);
     return complete ? FABRIC_OK : FABRIC_ERROR_NOT_CONNECTED;
 }

@@ -17,11 +17,12 @@ typedef struct status_brokers {
 } status_brokers_t;
 
 typedef struct status_counters {
-    uint64_t pending;       /* durable messages without a final reply */
-    uint64_t dead_letters;  /* since the brokers started */
-    uint64_t redelivered;   /* second and later deliveries since then */
-    uint64_t ended;         /* durable messages since then */
-    uint64_t journal_bytes; /* of entries that wait for a checkpoint */
+    uint64_t pending;        /* durable messages without a final reply */
+    uint64_t dead_letters;   /* since the brokers started */
+    uint64_t redelivered;    /* second and later deliveries since then */
+    uint64_t ended;          /* durable messages since then */
+    uint64_t journal_bytes;  /* of entries that wait for a checkpoint */
+    uint64_t states_changed; /* persisted states since they started; older brokers say none */
 } status_counters_t;
 
 /* Connects to each broker of a list of URLs. Opened connections are closed before. LIMIT_EXCEEDED,

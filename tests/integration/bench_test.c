@@ -100,6 +100,22 @@ static void asks_with_primary_keys(void **state)
     json_decref(report);
 }
 
+/* The program counts the states that were changed: at least one for each call. */
+static void changes_persisted_states(void **state)
+{
+    const char *const asks[] = {"ask",     "--state", "100",      "--ended", "100",
+                                "--calls", "300",     "--warmup", "0",       NULL};
+    const char *const tells[] = {"tell", "--state",  "4096", "--calls",
+                                 "300",  "--warmup", "0",    NULL};
+    json_t *report = measure(*state, asks);
+    expect_calls(report, 300);
+    assert_int_equal((int)number(report, "state"), 100);
+    json_decref(report);
+    report = measure(*state, tells);
+    expect_calls(report, 300);
+    json_decref(report);
+}
+
 static void tells_without_a_worker(void **state)
 {
     const char *const arguments[] = {"tell", "--without-worker", "--calls", "3000", "--warmup", "0",
@@ -175,6 +191,12 @@ static void refuses_what_it_cannot_do(void **state)
                       "fabric-bench", "takeover", "--spawn", "sqlite", NULL);
     invocation_expect(bed, __LINE__, 64, "*--keyed is for durable asks and tells", "fabric-bench",
                       "ask", "--keyed", "--volatile", "--spawn", "sqlite", NULL);
+    invocation_expect(bed, __LINE__, 64, "*--state is for durable asks and tells", "fabric-bench",
+                      "ask", "--state", "100", "--volatile", "--spawn", "sqlite", NULL);
+    invocation_expect(bed, __LINE__, 64, "*--state is for durable asks and tells", "fabric-bench",
+                      "restart", "--state", "100", "--spawn", "sqlite", NULL);
+    invocation_expect(bed, __LINE__, 64, "*state*16*", "fabric-bench", "ask", "--state", "15",
+                      "--spawn", "sqlite", NULL);
     invocation_expect(bed, __LINE__, 64, "*--without-worker is for durable tells", "fabric-bench",
                       "ask", "--without-worker", "--spawn", "sqlite", NULL);
     invocation_expect(bed, __LINE__, 64, "*restart and takeover are for durable messages",
@@ -194,6 +216,7 @@ int main(void)
     static const testbed_test_t tests[] = {
         {"ends_after_calls", ends_after_calls, TESTBED_BOTH},
         {"asks_with_primary_keys", asks_with_primary_keys, TESTBED_BOTH},
+        {"changes_persisted_states", changes_persisted_states, TESTBED_BOTH},
         {"tells_without_a_worker", tells_without_a_worker, TESTBED_BOTH},
         {"measures_with_a_history", measures_with_a_history, TESTBED_BOTH},
         {"restarts", restarts, TESTBED_BOTH},

@@ -392,6 +392,79 @@ static void a_new_activation_begins_with_changes_that_count(void **state)
 }
 
 /* The message ends, and what it has changed does not count. */
+enum { LARGE_BYTES = 512, SMALL_BYTES = LARGE_BYTES - 1 };
+
+/* Two messages in flight leave states of these sizes, the second one of sixes, and a third one
+ * leaves the state as it is. The broker does not know what is in states of version 2. */
+static void change_twice(bench_t *bench, size_t first, size_t second)
+{
+    uint8_t fives[LARGE_BYTES];
+    uint8_t sixes[LARGE_BYTES];
+    memset(fives, 5, sizeof fives);
+    memset(sixes, 6, sizeof sixes);
+    for (unsigned i = 0; i < 3; i++) {
+        ask(bench, REQUEST_DURABLE);
+    }
+    change_to(bench, driver_delivery(bench->driver, "w"), 2, fabric_bytes(fives, first));
+    change_to(bench, driver_delivery(bench->driver, "w"), 2, fabric_bytes(sixes, second));
+    answer(bench, driver_delivery(bench->driver, "w"));
+}
+
+static void expect_bytes(const store_state_t *state, uint8_t byte, size_t size)
+{
+    assert_non_null(state);
+    assert_int_equal(state->state.size, size);
+    assert_int_equal(state->state.data[0], byte);
+    assert_int_equal(state->state.data[size - 1], byte);
+}
+
+static void an_entry_has_only_the_last_large_state_of_an_entity(void **state)
+{
+    static const size_t sizes[][2] = {{LARGE_BYTES, LARGE_BYTES},
+                                      {LARGE_BYTES, LARGE_BYTES}, /* it does not know the first */
+                                      {SMALL_BYTES, LARGE_BYTES},
+                                      {LARGE_BYTES, SMALL_BYTES},
+                                      {SMALL_BYTES, SMALL_BYTES}};
+    (void)state;
+    bench_t bench = open_changed(4);
+    for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        change_twice(&bench, sizes[i][0], sizes[i][1]);
+        const lane_batch_t *batch = driver_take_batch(bench.driver, bench.lane);
+        assert_int_equal(batch->end_count, 3);
+        if (sizes[i][0] == LARGE_BYTES && sizes[i][1] == LARGE_BYTES) {
+            assert_null(batch->ends[0].state);
+        } else {
+            expect_bytes(batch->ends[0].state, 5, sizes[i][0]);
+        }
+        expect_bytes(batch->ends[1].state, 6, sizes[i][1]);
+        assert_null(batch->ends[2].state);
+        driver_batch_done(bench.driver, bench.lane);
+        driver_check(bench.driver);
+    }
+    driver_close(&bench.driver);
+}
+
+/* A crash between the two entries must not lose what the first of their messages has changed. */
+static void each_entry_has_the_state_of_its_own_ends(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    config.batch_items_max = 1;
+    bench_t bench = open_with(&config);
+    ask(&bench, REQUEST_DURABLE);
+    assert_true(read_states(&bench, NULL));
+    change(&bench, driver_delivery(bench.driver, "w"), 4);
+    driver_commit(bench.driver);
+    change_twice(&bench, LARGE_BYTES, LARGE_BYTES);
+    expect_bytes(appended(&bench), 5, LARGE_BYTES);
+    driver_batch_done(bench.driver, bench.lane);
+    expect_bytes(appended(&bench), 6, LARGE_BYTES);
+    driver_batch_done(bench.driver, bench.lane);
+    assert_null(appended(&bench));
+    driver_close(&bench.driver);
+}
+
 static void expect_refused(bench_t *bench, const message_deliver_t *delivery, fabric_bytes_t sent,
                            uint64_t status)
 {
@@ -612,6 +685,8 @@ int main(void)
         cmocka_unit_test(no_state_is_given_while_a_message_is_in_flight),
         cmocka_unit_test(a_change_is_part_of_its_messages_end),
         cmocka_unit_test(a_new_activation_begins_with_changes_that_count),
+        cmocka_unit_test(an_entry_has_only_the_last_large_state_of_an_entity),
+        cmocka_unit_test(each_entry_has_the_state_of_its_own_ends),
         cmocka_unit_test(a_state_that_must_not_count_does_not),
         cmocka_unit_test(a_type_without_persisted_states_has_none),
         cmocka_unit_test(a_checkpoint_writes_what_is_durable),
