@@ -164,6 +164,27 @@ static void persistent_counter_example_works(void **state)
     expect_line(bed, show, "{\"value\": 20}");
 }
 
+/* A limiter forgets with its worker. */
+static void rate_limiter_example_works(void **state)
+{
+    testbed_t *bed = *state;
+    char client[PATH_SIZE];
+    char lines[LINES_MAX][LINE_SIZE];
+    assert_int_equal(run(bed, "examples/rate_limiter/rate_limiter_test", NULL, lines), 5);
+    assert_string_equal(lines[3], "ok: a limiter that is restarted begins anew");
+    testbed_start(bed, 0);
+    bed->options.module = "../examples/rate_limiter/rate_limiter.so";
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 1);
+    const char *const check[] = {built("examples/rate_limiter/rate_limiter_client", client),
+                                 bed->cluster.urls, "api-key-1", "120", NULL};
+    expect_line(bed, check, "api-key-1: 100 of 120 allowed");
+    process_stop(&bed->cluster.workers[0], STEP_MS); /* its brokers know that it is gone */
+    testbed_restart_worker(bed, 0);
+    testbed_wait_ready(bed, 1);
+    expect_line(bed, check, "api-key-1: 100 of 120 allowed");
+}
+
 /* The number before a word of the line that holds both. */
 static uint64_t number_before(char lines[LINES_MAX][LINE_SIZE], size_t count, const char *begin,
                               const char *word)
@@ -225,6 +246,7 @@ int main(void)
         {"counter_example_works", counter_example_works, TESTBED_SQLITE},
         {"order_example_works", order_example_works, TESTBED_SQLITE},
         {"persistent_counter_example_works", persistent_counter_example_works, TESTBED_BOTH},
+        {"rate_limiter_example_works", rate_limiter_example_works, TESTBED_SQLITE},
         {"demonstration_adds_up", demonstration_adds_up, TESTBED_SQLITE},
         {"demonstration_survives_a_broker", demonstration_survives_a_broker, TESTBED_MYSQL},
         {"demonstration_explains_itself", demonstration_explains_itself, TESTBED_SQLITE},
