@@ -1,6 +1,6 @@
 /* A test of the Counter entity, alone and without a cluster: linked with the entity's own object
  * file and libfabric_worker. */
-#include <fabric/worker.h>
+#include <fabric/testing.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,20 +18,20 @@ static void expect(bool holds, const char *what)
     failures += !holds;
 }
 
-static fabric_result_t increment(fabric_entity_test_t *counter, int64_t amount, int64_t *value)
+static fabric_result_t increment(fabric_testing_t *counter, int64_t amount, int64_t *value)
 {
     counter_increment_request_t request = {.amount = amount};
     counter_value_t reply = {0};
     fabric_result_t result =
-        fabric_entity_test_handle(counter, &counter_increment, &request, &reply, NULL);
+        fabric_testing_send(counter, &counter_increment, &request, &reply, NULL);
     *value = reply.value;
     return result;
 }
 
-static int64_t peek(fabric_entity_test_t *counter)
+static int64_t peek(fabric_testing_t *counter)
 {
     counter_value_t reply = {0};
-    return fabric_entity_test_handle(counter, &counter_peek, NULL, &reply, NULL) == FABRIC_REPLY
+    return fabric_testing_send(counter, &counter_peek, NULL, &reply, NULL) == FABRIC_REPLY
                ? reply.value
                : -1;
 }
@@ -40,8 +40,8 @@ int main(void)
 {
     int64_t value = 0;
     fabric_outcome_t outcome;
-    fabric_entity_test_t *counter;
-    if (fabric_entity_test_open(fabric_module.types[0], "counter-1", &counter, &outcome)) {
+    fabric_testing_t *counter;
+    if (fabric_testing_open(fabric_module.types[0], "counter-1", &counter, &outcome)) {
         printf("%s\n", outcome.text);
         return 1;
     }
@@ -49,6 +49,6 @@ int main(void)
     expect(increment(counter, 2, &value) == FABRIC_REPLY && value == 7, "a counter adds up");
     expect(increment(counter, INT64_MAX, &value) == FABRIC_FAILURE && peek(counter) == 7,
            "an overflow is a failure and changes nothing");
-    fabric_entity_test_close(&counter);
+    fabric_testing_close(&counter);
     return failures > 0;
 }

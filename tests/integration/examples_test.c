@@ -108,6 +108,83 @@ static void order_example_works(void **state)
                         "\"priceCents\": 50}], \"gift\": \"For you\"}");
 }
 
+static void expect_line(testbed_t *bed, const char *const *command, const char *line)
+{
+    char lines[LINES_MAX][LINE_SIZE];
+    assert_int_equal(run_command(bed, command, lines), 1);
+    assert_string_equal(lines[0], line);
+}
+
+/* On SQLite the one broker is started again; on MariaDB another one takes over. */
+static void kill_broker(testbed_t *bed)
+{
+    testbed_kill(&bed->cluster.broker);
+    if (strcmp(bed->store, "sqlite") == 0) {
+        testbed_restart_broker(bed);
+    }
+}
+
+/* The value survives a worker, with another one there, the last worker, and a broker. */
+static void persistent_counter_example_works(void **state)
+{
+    testbed_t *bed = *state;
+    char client[PATH_SIZE], control[PATH_SIZE];
+    char lines[LINES_MAX][LINE_SIZE];
+    assert_int_equal(run(bed, "examples/persistent_counter/persistent_counter_test", NULL, lines),
+                     5);
+    assert_string_equal(lines[1], "ok: a counter survives its worker");
+    if (strcmp(bed->store, "sqlite") == 0) {
+        testbed_start(bed, 0);
+    } else {
+        testbed_start_brokers(bed, 3, 0);
+    }
+    bed->options.module = "../examples/persistent_counter/persistent_counter.so";
+    testbed_add_worker(bed);
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 2);
+    const char *const add[] = {
+        built("examples/persistent_counter/persistent_counter_client", client), bed->cluster.urls,
+        "counter-1", "5", NULL};
+    const char *const show[] = {built("bin/fabricctl", control),
+                                "--url",
+                                bed->cluster.urls,
+                                "entity",
+                                "state",
+                                "PersistentCounter",
+                                "counter-1",
+                                NULL};
+    expect_line(bed, add, "counter-1 = 5");
+    testbed_kill(&bed->cluster.workers[0]);
+    expect_line(bed, add, "counter-1 = 10");
+    testbed_kill(&bed->cluster.workers[1]);
+    testbed_restart_worker(bed, 0);
+    expect_line(bed, add, "counter-1 = 15");
+    kill_broker(bed);
+    expect_line(bed, add, "counter-1 = 20");
+    expect_line(bed, show, "{\"value\": 20}");
+}
+
+/* A limiter forgets with its worker. */
+static void rate_limiter_example_works(void **state)
+{
+    testbed_t *bed = *state;
+    char client[PATH_SIZE];
+    char lines[LINES_MAX][LINE_SIZE];
+    assert_int_equal(run(bed, "examples/rate_limiter/rate_limiter_test", NULL, lines), 5);
+    assert_string_equal(lines[3], "ok: a limiter that is restarted begins anew");
+    testbed_start(bed, 0);
+    bed->options.module = "../examples/rate_limiter/rate_limiter.so";
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 1);
+    const char *const check[] = {built("examples/rate_limiter/rate_limiter_client", client),
+                                 bed->cluster.urls, "api-key-1", "120", NULL};
+    expect_line(bed, check, "api-key-1: 100 of 120 allowed");
+    process_stop(&bed->cluster.workers[0], STEP_MS); /* its brokers know that it is gone */
+    testbed_restart_worker(bed, 0);
+    testbed_wait_ready(bed, 1);
+    expect_line(bed, check, "api-key-1: 100 of 120 allowed");
+}
+
 /* The number before a word of the line that holds both. */
 static uint64_t number_before(char lines[LINES_MAX][LINE_SIZE], size_t count, const char *begin,
                               const char *word)
@@ -168,6 +245,8 @@ int main(void)
     static const testbed_test_t tests[] = {
         {"counter_example_works", counter_example_works, TESTBED_SQLITE},
         {"order_example_works", order_example_works, TESTBED_SQLITE},
+        {"persistent_counter_example_works", persistent_counter_example_works, TESTBED_BOTH},
+        {"rate_limiter_example_works", rate_limiter_example_works, TESTBED_SQLITE},
         {"demonstration_adds_up", demonstration_adds_up, TESTBED_SQLITE},
         {"demonstration_survives_a_broker", demonstration_survives_a_broker, TESTBED_MYSQL},
         {"demonstration_explains_itself", demonstration_explains_itself, TESTBED_SQLITE},

@@ -8,55 +8,55 @@
 #include <pthread.h>
 #include <string.h>
 
+#include <fabric/testing.h>
+
 #include "examples/counter/counter_entity.c"
 
-static fabric_entity_test_t *open_test(const fabric_entity_type_t *type, const char *id)
+static fabric_testing_t *open_test(const fabric_entity_type_t *type, const char *id)
 {
-    fabric_entity_test_t *test;
-    assert_int_equal(fabric_entity_test_open(type, id, &test, NULL), FABRIC_OK);
+    fabric_testing_t *test;
+    assert_int_equal(fabric_testing_open(type, id, &test, NULL), FABRIC_OK);
     return test;
 }
 
 static void test_ent_01_counter_counts(void **state)
 {
     (void)state;
-    fabric_entity_test_t *test = open_test(&counter_type, "counter-1");
+    fabric_testing_t *test = open_test(&counter_type, "counter-1");
     counter_increment_request_t request = {.amount = 5};
     counter_value_t reply = {0};
-    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL),
+    assert_int_equal(fabric_testing_send(test, &counter_increment, &request, &reply, NULL),
                      FABRIC_REPLY);
     assert_int_equal(reply.value, 5);
     request.amount = -7;
-    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL),
+    assert_int_equal(fabric_testing_send(test, &counter_increment, &request, &reply, NULL),
                      FABRIC_REPLY);
     assert_int_equal(reply.value, -2);
     reply.value = 0;
-    assert_int_equal(fabric_entity_test_handle(test, &counter_get_value, NULL, &reply, NULL),
+    assert_int_equal(fabric_testing_send(test, &counter_get_value, NULL, &reply, NULL),
                      FABRIC_REPLY);
     assert_int_equal(reply.value, -2);
-    fabric_entity_test_close(&test);
+    fabric_testing_close(&test);
     assert_null(test);
 }
 
 static void overflow_is_a_failure_and_changes_nothing(void **state)
 {
     (void)state;
-    fabric_entity_test_t *test = open_test(&counter_type, "counter-1");
+    fabric_testing_t *test = open_test(&counter_type, "counter-1");
     counter_increment_request_t request = {.amount = INT64_MAX};
     counter_value_t reply = {0};
     fabric_outcome_t outcome;
-    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL),
+    assert_int_equal(fabric_testing_send(test, &counter_increment, &request, &reply, NULL),
                      FABRIC_REPLY);
-    assert_int_equal(
-        fabric_entity_test_handle(test, &counter_increment, &request, &reply, &outcome),
-        FABRIC_FAILURE);
+    assert_int_equal(fabric_testing_send(test, &counter_increment, &request, &reply, &outcome),
+                     FABRIC_FAILURE);
     assert_int_equal(outcome.error, FABRIC_ERROR_ENTITY_FAILURE);
     assert_int_equal(outcome.code, 1);
     assert_string_equal(outcome.text, "the counter would overflow");
-    assert_int_equal(fabric_entity_test_handle(test, &counter_peek, NULL, &reply, NULL),
-                     FABRIC_REPLY);
+    assert_int_equal(fabric_testing_send(test, &counter_peek, NULL, &reply, NULL), FABRIC_REPLY);
     assert_true(reply.value == INT64_MAX);
-    fabric_entity_test_close(&test);
+    fabric_testing_close(&test);
 }
 
 /* ---- an entity that answers later, and one that breaks ---- */
@@ -105,31 +105,29 @@ static const fabric_entity_type_t odd_type = {
 static void pending_is_waited_for(void **state)
 {
     (void)state;
-    fabric_entity_test_t *test = open_test(&odd_type, "x");
+    fabric_testing_t *test = open_test(&odd_type, "x");
     counter_value_t reply = {0};
-    assert_int_equal(fabric_entity_test_handle(test, &counter_peek, NULL, &reply, NULL),
-                     FABRIC_REPLY);
+    assert_int_equal(fabric_testing_send(test, &counter_peek, NULL, &reply, NULL), FABRIC_REPLY);
     assert_int_equal(reply.value, 11);
     pthread_join(thread, NULL);
-    fabric_entity_test_close(&test);
+    fabric_testing_close(&test);
 }
 
 static void defect_ends_the_state(void **state)
 {
     (void)state;
-    fabric_entity_test_t *test = open_test(&odd_type, "x");
+    fabric_testing_t *test = open_test(&odd_type, "x");
     counter_increment_request_t request = {.amount = 1};
     counter_value_t reply = {.value = 1};
     fabric_outcome_t outcome;
-    assert_int_equal(
-        fabric_entity_test_handle(test, &counter_increment, &request, &reply, &outcome),
-        FABRIC_DEFECT);
+    assert_int_equal(fabric_testing_send(test, &counter_increment, &request, &reply, &outcome),
+                     FABRIC_DEFECT);
     assert_int_equal(outcome.error, FABRIC_ERROR_ENTITY_DEFECT);
     assert_string_equal(outcome.text, "out of order");
-    assert_int_equal(fabric_entity_test_handle(test, &counter_get_value, NULL, &reply, NULL),
+    assert_int_equal(fabric_testing_send(test, &counter_get_value, NULL, &reply, NULL),
                      FABRIC_REPLY);
     assert_int_equal(reply.value, 0);
-    fabric_entity_test_close(&test);
+    fabric_testing_close(&test);
 }
 
 static unsigned builds_left;
@@ -146,19 +144,18 @@ static void a_failed_build_is_told_and_the_next_message_builds_again(void **stat
     fabric_entity_type_t type = counter_type;
     type.build = build_later;
     builds_left = 1;
-    fabric_entity_test_t *test = open_test(&type, "x");
+    fabric_testing_t *test = open_test(&type, "x");
     counter_increment_request_t request = {.amount = 2};
     counter_value_t reply = {0};
     fabric_outcome_t outcome;
-    assert_int_equal(
-        fabric_entity_test_handle(test, &counter_increment, &request, &reply, &outcome),
-        FABRIC_DEFECT);
+    assert_int_equal(fabric_testing_send(test, &counter_increment, &request, &reply, &outcome),
+                     FABRIC_DEFECT);
     assert_int_equal(outcome.error, FABRIC_ERROR_NOT_BUILT);
     assert_string_equal(outcome.text, "1 more");
-    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL),
+    assert_int_equal(fabric_testing_send(test, &counter_increment, &request, &reply, NULL),
                      FABRIC_REPLY);
     assert_int_equal(reply.value, 42);
-    fabric_entity_test_close(&test);
+    fabric_testing_close(&test);
 }
 
 static void wrong_descriptions_are_refused(void **state)
@@ -166,16 +163,15 @@ static void wrong_descriptions_are_refused(void **state)
     (void)state;
     fabric_entity_type_t type = odd_type;
     type.name = NULL;
-    fabric_entity_test_t *test = (fabric_entity_test_t *)&type; /* as a caller may leave it */
+    fabric_testing_t *test = (fabric_testing_t *)&type; /* as a caller may leave it */
     fabric_outcome_t outcome;
-    assert_int_equal(fabric_entity_test_open(&type, "x", &test, NULL),
-                     FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(fabric_testing_open(&type, "x", &test, NULL), FABRIC_ERROR_INVALID_ARGUMENT);
     assert_null(test);
-    assert_int_equal(fabric_entity_test_open(&odd_type, "", &test, &outcome),
+    assert_int_equal(fabric_testing_open(&odd_type, "", &test, &outcome),
                      FABRIC_ERROR_INVALID_ARGUMENT);
     assert_int_equal(outcome.error, FABRIC_ERROR_INVALID_ARGUMENT);
     assert_string_equal(outcome.text, "an id has 1-255 bytes");
-    fabric_entity_test_close(&test);
+    fabric_testing_close(&test);
     assert_int_equal(fabric_module.abi, FABRIC_MODULE_ABI);
     assert_ptr_equal(fabric_module.types[0], &counter_type);
 }

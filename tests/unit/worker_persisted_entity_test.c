@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include <fabric/worker.h>
+#include <fabric/testing.h>
 
 enum { CONTENT_BYTES = 1 << 20 };
 
@@ -71,12 +71,12 @@ static const fabric_entity_type_t chest_type = {.name = "Chest",
 
 static int set_up(void **state)
 {
-    return fabric_entity_test_open(&chest_type, "chest", (fabric_entity_test_t **)state, NULL);
+    return fabric_testing_open(&chest_type, "chest", (fabric_testing_t **)state, NULL);
 }
 
 static int tear_down(void **state)
 {
-    fabric_entity_test_close((fabric_entity_test_t **)state);
+    fabric_testing_close((fabric_testing_t **)state);
     return 0;
 }
 
@@ -84,8 +84,8 @@ static fabric_result_t put_in(void **state, uint32_t size, uint32_t *before,
                               fabric_outcome_t *outcome)
 {
     number_t reply = {0};
-    fabric_result_t result = fabric_entity_test_handle((fabric_entity_test_t *)*state, &put_message,
-                                                       &(number_t){size}, &reply, outcome);
+    fabric_result_t result = fabric_testing_send((fabric_testing_t *)*state, &put_message,
+                                                 &(number_t){size}, &reply, outcome);
     *before = reply.number;
     return result;
 }
@@ -100,9 +100,9 @@ static void expect_before(void **state, uint32_t size, uint32_t before)
 static uint32_t handled(void **state)
 {
     number_t reply = {0};
-    assert_int_equal(fabric_entity_test_handle((fabric_entity_test_t *)*state, &count_message, NULL,
-                                               &reply, NULL),
-                     FABRIC_REPLY);
+    assert_int_equal(
+        fabric_testing_send((fabric_testing_t *)*state, &count_message, NULL, &reply, NULL),
+        FABRIC_REPLY);
     return reply.number;
 }
 

@@ -1,6 +1,6 @@
 /* Views in a handler: those of its request, and those of its reply, which point to state,
  * constants, the request, or memory of the context. */
-#include <fabric/worker.h>
+#include <fabric/testing.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -86,30 +86,30 @@ static void a_handler_sees_and_returns_views(void **state)
 {
     (void)state;
     static const uint32_t counts[] = {1, MANY, 2, MANY};
-    fabric_entity_test_t *test;
-    assert_int_equal(fabric_entity_test_open(&type, "1", &test, NULL), FABRIC_OK);
+    fabric_testing_t *test;
+    assert_int_equal(fabric_testing_open(&type, "1", &test, NULL), FABRIC_OK);
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         document_t request = sample(counts[i]);
         document_t reply;
-        assert_int_equal(fabric_entity_test_handle(test, &copy_message, &request, &reply, NULL),
+        assert_int_equal(fabric_testing_send(test, &copy_message, &request, &reply, NULL),
                          FABRIC_REPLY);
         assert_copied(&reply, counts[i]);
     }
-    fabric_entity_test_close(&test);
+    fabric_testing_close(&test);
 }
 
 static void a_pending_reply_has_views(void **state)
 {
     (void)state;
-    fabric_entity_test_t *test;
+    fabric_testing_t *test;
     document_t request = sample(MANY);
     document_t reply;
-    assert_int_equal(fabric_entity_test_open(&type, "1", &test, NULL), FABRIC_OK);
-    assert_int_equal(fabric_entity_test_handle(test, &later_message, &request, &reply, NULL),
+    assert_int_equal(fabric_testing_open(&type, "1", &test, NULL), FABRIC_OK);
+    assert_int_equal(fabric_testing_send(test, &later_message, &request, &reply, NULL),
                      FABRIC_REPLY);
     assert_int_equal(reply.items_count, MANY);
     assert_int_equal(reply.items[MANY - 1].quantity, MANY - 1);
-    fabric_entity_test_close(&test);
+    fabric_testing_close(&test);
 }
 
 /* A client that knows a newer version of the message, and one that knows an older one. */
@@ -125,19 +125,19 @@ static void newer_and_older_requests_are_handled(void **state)
     const fabric_schema_t older = {"Document", sizeof(document_t), fields, count - 1};
     const fabric_message_type_t messages[] = {{"Copy", &newer, &document_schema, false, NULL, NULL},
                                               {"Copy", &older, &older, false, NULL, NULL}};
-    fabric_entity_test_t *test;
-    assert_int_equal(fabric_entity_test_open(&type, "1", &test, NULL), FABRIC_OK);
+    fabric_testing_t *test;
+    assert_int_equal(fabric_testing_open(&type, "1", &test, NULL), FABRIC_OK);
     for (size_t i = 0; i < 2; i++) {
         document_t request = sample(5);
         document_t reply;
         request.has_summary = true;
         request.summary = fabric_bytes_of("summary");
-        assert_int_equal(fabric_entity_test_handle(test, &messages[i], &request, &reply, NULL),
+        assert_int_equal(fabric_testing_send(test, &messages[i], &request, &reply, NULL),
                          FABRIC_REPLY);
         assert_copied(&reply, 5);
         assert_int_equal(reply.has_summary, i == 0);
     }
-    fabric_entity_test_close(&test);
+    fabric_testing_close(&test);
 }
 
 int main(void)

@@ -77,7 +77,7 @@ typedef struct fabric_address {
 
 /** The worker that runs an instance. */
 typedef struct fabric_runner {
-    const char *name;     /**< as `name` of the worker's options; empty in a fabric_entity_test_t */
+    const char *name;     /**< as `name` of the worker's options; empty in a fabric_testing_t */
     uint64_t app_version; /**< likewise; 0: none */
 } fabric_runner_t;
 

@@ -1,7 +1,7 @@
 /** @file
  * The worker: runs entities. An entity is a few C functions over a state struct, described by a
  * table. Entities are built as a module for `fabric-worker --module FILE.so`, or run by a worker
- * in a program of your own.
+ * in a program of your own. See <fabric/testing.h> for tests of an entity alone.
  *
  * @code{.c}
  * #include <fabric/worker.h>
@@ -588,44 +588,6 @@ typedef struct fabric_module {
     static const fabric_entity_type_t *const fabric_module_types[] = {__VA_ARGS__, NULL};          \
     FABRIC_PUBLIC extern const fabric_module_t fabric_module;                                      \
     const fabric_module_t fabric_module = {FABRIC_MODULE_ABI, fabric_module_types}
-
-/** One entity without a cluster, for tests of entity code. Opaque. */
-typedef struct fabric_entity_test fabric_entity_test_t;
-
-/** Makes one entity, which runs on the thread that uses it and starts with its first message.
- *  `outcome` may be NULL. On an error its text says what went wrong, and *test is NULL.
- *
- *  INVALID_ARGUMENT for a type that breaks a rule, or an id that does not have 1-255 bytes. */
-FABRIC_PUBLIC
-FABRIC_MUST_USE
-fabric_error_t fabric_entity_test_open(const fabric_entity_type_t *type, const char *id,
-                                       fabric_entity_test_t **test, fabric_outcome_t *outcome);
-
-/** Gives the entity one message and returns what its handler returned; a FABRIC_PENDING is waited
- *  for. `outcome` may be NULL and gets the failure, or the text of a defect, with the error that a
- *  caller would get. Request and reply pass through their schemas, as in a cluster: a value that
- *  does not fit makes a FABRIC_DEFECT, and so does a build that fails, with FABRIC_ERROR_NOT_BUILT
- *  and the text of fabric_build_failed(): the next message builds again. The reply's views are
- *  valid until the next message or fabric_entity_test_close(). */
-FABRIC_PUBLIC
-fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
-                                          const fabric_message_type_t *message, const void *request,
-                                          void *reply, fabric_outcome_t *outcome);
-
-/** The caller of the next message cancels its call as soon as the handler has begun: it finds
- *  FABRIC_INTERRUPT_CANCEL. fabric_entity_test_handle() returns FABRIC_INTERRUPTED if it stops. */
-FABRIC_PUBLIC
-void fabric_entity_test_cancel(fabric_entity_test_t *test);
-
-/** The values of the typed failure with which the last message ended, a struct by
- *  outcome.failure->schema. Valid until the next message or fabric_entity_test_close(). NULL: it
- *  ended otherwise, or the failure has no values. */
-FABRIC_PUBLIC
-const void *fabric_entity_test_failure(const fabric_entity_test_t *test);
-
-/** Stops the entity, frees it and sets *test to NULL. *test may be NULL. */
-FABRIC_PUBLIC
-void fabric_entity_test_close(fabric_entity_test_t **test);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,317 @@
+/* Testing an entity alone: see <fabric/testing.h>. */
+#include <fabric/testing.h>
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/failures.h"
+#include "core/limits.h"
+#include "core/memory.h"
+#include "core/outcome.h"
+#include "core/schema_memory.h"
+#include "worker/testing_home.h"
+
+struct fabric_testing {
+    const fabric_entity_type_t *type;
+    testing_home_t *home;
+    uint8_t *payload; /* LIMIT_PAYLOAD_BYTES_MAX */
+    /* Of the next message. */
+    bool cancelled;
+    uint32_t timeout_ms;
+    uint32_t header_count;
+    wire_writer_t headers; /* names and values */
+    /* Of the last message. `message` is NULL: there is none. */
+    const fabric_message_type_t *message;
+    schema_memory_t elements; /* what the views of its reply and of its failure point to */
+    void *failure;            /* the values of its typed failure; NULL: none */
+    /* What fabric_testing_state() and fabric_testing_state_json() have returned. */
+    void *read_state;
+    char *json;
+    const fabric_schema_t *stored_schema; /* of what is stored */
+};
+
+/* ---- life ---- */
+
+static fabric_error_t check(const fabric_entity_type_t *type, const char *id, type_table_t *types,
+                            reason_t *reason)
+{
+    size_t id_size = id ? strlen(id) : 0;
+    if (id_size < 1 || id_size > LIMIT_NAME_BYTES_MAX) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "an id has 1-255 bytes");
+    }
+    return type_table_add(types, type, reason);
+}
+
+static fabric_testing_t *make(const fabric_entity_type_t *type, const char *id, type_table_t *types)
+{
+    fabric_testing_t *testing = (fabric_testing_t *)memory_allocate_zeroed(1, sizeof *testing);
+    testing->type = type;
+    testing->payload = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
+    testing->stored_schema = type->state;
+    testing->home = testing_home_new(type, id, types);
+    return testing;
+}
+
+fabric_error_t fabric_testing_open(const fabric_entity_type_t *type, const char *id,
+                                   fabric_testing_t **testing, fabric_outcome_t *outcome)
+{
+    reason_t reason = {""};
+    type_table_t *types = type_table_new();
+    *testing = NULL;
+    fabric_error_t error = check(type, id, types, &reason);
+    if (error == FABRIC_OK) {
+        *testing = make(type, id, types);
+    } else {
+        type_table_destroy(&types);
+    }
+    if (outcome) {
+        outcome_of_reason(error, &reason, outcome);
+    }
+    return error;
+}
+
+void fabric_testing_close(fabric_testing_t **testing)
+{
+    fabric_testing_t *self = *testing;
+    if (!self) {
+        return;
+    }
+    testing_home_destroy(&self->home);
+    wire_writer_destroy(&self->headers);
+    schema_memory_free(&self->elements);
+    free(self->failure);
+    free(self->read_state);
+    free(self->json);
+    free(self->payload);
+    free(self);
+    *testing = NULL;
+}
+
+/* ---- messages ---- */
+
+void fabric_testing_cancel_next(fabric_testing_t *testing)
+{
+    testing->cancelled = true;
+}
+
+void fabric_testing_timeout_next(fabric_testing_t *testing, uint32_t timeout_ms)
+{
+    testing->timeout_ms = timeout_ms;
+}
+
+void fabric_testing_header_next(fabric_testing_t *testing, const char *name, fabric_bytes_t value)
+{
+    testing->header_count++;
+    wire_put_text(&testing->headers, name);
+    wire_put_bin(&testing->headers, value);
+}
+
+static void take_typed_failure(fabric_testing_t *testing, const message_result_t *result,
+                               fabric_outcome_t *outcome)
+{
+    outcome_set_failure(outcome, testing->message->failures, result->payload);
+    if (outcome->failure && outcome->failure->schema->field_count > 0) {
+        fabric_schema_fault_t fault = {""};
+        testing->failure = memory_allocate_zeroed(1, outcome->failure->schema->size);
+        fabric_error_t error = schema_decode_growing(outcome->failure->schema, result->payload,
+                                                     &testing->elements, &fault, testing->failure);
+        assert(error == FABRIC_OK); /* the worker's own encoding */
+        (void)error;
+    }
+}
+
+/* Reads the result as a caller does. */
+static fabric_result_t answer(fabric_testing_t *testing, const message_result_t *result,
+                              void *reply, fabric_outcome_t *outcome)
+{
+    const fabric_schema_t *schema = testing->message->reply;
+    outcome->error = fabric_error_from_number(result->error);
+    outcome->code = result->code;
+    outcome->request_id = result->request_id;
+    if (result->status == STATUS_TYPED_FAILURE) {
+        take_typed_failure(testing, result, outcome);
+        return FABRIC_FAILURE;
+    }
+    if (result->status != STATUS_OK) {
+        outcome_set_text(outcome, result->payload);
+        if (result->error == FABRIC_ERROR_CANCELLED) {
+            return FABRIC_INTERRUPTED;
+        }
+        return result->status == STATUS_FAILURE ? FABRIC_FAILURE : FABRIC_DEFECT;
+    }
+    fabric_schema_fault_t fault = {""};
+    if (reply && schema->field_count > 0 &&
+        schema_decode_growing(schema, result->payload, &testing->elements, &fault, reply) !=
+            FABRIC_OK) {
+        outcome->error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        outcome_set_text(outcome, fabric_bytes_of(fault.text));
+        return FABRIC_DEFECT;
+    }
+    return FABRIC_REPLY;
+}
+
+static const message_result_t *deliver(fabric_testing_t *testing, size_t size)
+{
+    wire_writer_t headers = {0};
+    if (testing->header_count > 0) {
+        fabric_bytes_t pairs = wire_writer_bytes(&testing->headers);
+        wire_put_map(&headers, testing->header_count);
+        wire_append(&headers, pairs.data, pairs.size);
+    }
+    const testing_message_t message = {.type = testing->message,
+                                       .payload = fabric_bytes(testing->payload, size),
+                                       .headers = wire_writer_bytes(&headers),
+                                       .timeout_ms = testing->timeout_ms,
+                                       .cancelled = testing->cancelled};
+    testing->cancelled = false;
+    testing->timeout_ms = testing->header_count = 0;
+    wire_writer_reset(&testing->headers);
+    const message_result_t *result = testing_home_deliver(testing->home, &message);
+    wire_writer_destroy(&headers);
+    return result;
+}
+
+static fabric_result_t refuse(fabric_outcome_t *outcome, fabric_error_t error, const char *text)
+{
+    outcome->error = error;
+    outcome_set_text(outcome, fabric_bytes_of(text));
+    return FABRIC_DEFECT;
+}
+
+static void begin(fabric_testing_t *testing, fabric_outcome_t *outcome)
+{
+    memset(outcome, 0, sizeof *outcome);
+    free(testing->failure);
+    testing->failure = NULL;
+}
+
+/* What the last message has changed was written by the type as it is now. */
+static void note_schema(fabric_testing_t *testing)
+{
+    uint32_t version;
+    (void)testing_home_stored(testing->home, &version);
+    if (version == testing->type->state_version) {
+        testing->stored_schema = testing->type->state;
+    }
+}
+
+fabric_result_t fabric_testing_send(fabric_testing_t *testing, const fabric_message_type_t *message,
+                                    const void *request, void *reply, fabric_outcome_t *outcome)
+{
+    size_t size = 0;
+    fabric_schema_fault_t fault = {""};
+    fabric_outcome_t own;
+    outcome = outcome ? outcome : &own;
+    begin(testing, outcome);
+    fabric_error_t error = fabric_schema_encode(message->request, request, testing->payload,
+                                                LIMIT_PAYLOAD_BYTES_MAX, &fault, &size);
+    if (error != FABRIC_OK) {
+        return refuse(outcome, error, fault.text[0] ? fault.text : fabric_error_meaning(error));
+    }
+    testing->message = message;
+    fabric_result_t handled = answer(testing, deliver(testing, size), reply, outcome);
+    note_schema(testing);
+    return handled;
+}
+
+fabric_result_t fabric_testing_retry(fabric_testing_t *testing, void *reply,
+                                     fabric_outcome_t *outcome)
+{
+    fabric_outcome_t own;
+    outcome = outcome ? outcome : &own;
+    begin(testing, outcome);
+    const message_result_t *result = testing_home_deliver_again(testing->home);
+    if (!result) {
+        return refuse(outcome, FABRIC_ERROR_INVALID_ARGUMENT, "no message is to be handled again");
+    }
+    fabric_result_t handled = answer(testing, result, reply, outcome);
+    note_schema(testing);
+    return handled;
+}
+
+const void *fabric_testing_failure(const fabric_testing_t *testing)
+{
+    return testing->failure;
+}
+
+/* ---- faults and time ---- */
+
+void fabric_testing_fail_store(fabric_testing_t *testing)
+{
+    testing_home_fail_store(testing->home);
+}
+
+void fabric_testing_restart(fabric_testing_t *testing)
+{
+    testing_home_move(testing->home);
+}
+
+void fabric_testing_advance(fabric_testing_t *testing, uint64_t duration_ms)
+{
+    testing_home_advance(testing->home, duration_ms);
+}
+
+/* ---- the state ---- */
+
+bool fabric_testing_has_instance(const fabric_testing_t *testing)
+{
+    return testing_home_has_instance(testing->home);
+}
+
+const void *fabric_testing_state(fabric_testing_t *testing)
+{
+    const fabric_entity_type_t *type = testing->type;
+    uint32_t version;
+    fabric_bytes_t stored = testing_home_stored(testing->home, &version);
+    if (!type->persisted) {
+        return testing_home_memory(testing->home);
+    }
+    if (stored.size == 0 || version != type->state_version) {
+        return NULL;
+    }
+    free(testing->read_state);
+    testing->read_state = memory_allocate_zeroed(1, type->state_size);
+    fabric_schema_fault_t fault = {""};
+    fabric_error_t error = fabric_schema_decode(type->state, stored, &fault, testing->read_state);
+    return error == FABRIC_OK ? testing->read_state : NULL;
+}
+
+const char *fabric_testing_state_json(fabric_testing_t *testing)
+{
+    uint32_t version;
+    fabric_bytes_t stored = testing_home_stored(testing->home, &version);
+    fabric_schema_fault_t fault = {""};
+    free(testing->json);
+    testing->json = NULL;
+    if (stored.size == 0 || fabric_schema_to_json(testing->stored_schema, stored, &fault,
+                                                  &testing->json) != FABRIC_OK) {
+        return NULL;
+    }
+    return testing->json;
+}
+
+fabric_error_t fabric_testing_set_state(fabric_testing_t *testing, uint32_t version,
+                                        const fabric_schema_t *schema, const void *state,
+                                        fabric_outcome_t *outcome)
+{
+    size_t size = 0;
+    fabric_schema_fault_t fault = {""};
+    fabric_outcome_t own;
+    outcome = outcome ? outcome : &own;
+    memset(outcome, 0, sizeof *outcome);
+    if (!testing->type->persisted) {
+        (void)refuse(outcome, FABRIC_ERROR_INVALID_ARGUMENT, "the type is not persisted");
+        return outcome->error;
+    }
+    fabric_error_t error = fabric_schema_encode(schema, state, testing->payload,
+                                                LIMIT_PAYLOAD_BYTES_MAX, &fault, &size);
+    if (error != FABRIC_OK) {
+        (void)refuse(outcome, error, fault.text[0] ? fault.text : fabric_error_meaning(error));
+        return error;
+    }
+    testing->stored_schema = schema;
+    testing_home_store(testing->home, version, fabric_bytes(testing->payload, size));
+    return FABRIC_OK;
+}
