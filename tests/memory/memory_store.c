@@ -213,6 +213,18 @@ void memory_store_dump_kept(const char *name, memory_store_visit_kept_fn *visit,
     memory_unlock();
 }
 
+void memory_store_dump_states(const char *name, memory_store_visit_state_fn *visit, void *context)
+{
+    const memory_database_t *database = lock_database(name);
+    for (uint32_t lane = 0; lane < LIMIT_LANES_MAX; lane++) {
+        const memory_sequence_t *states = &database->lanes[lane].states;
+        for (size_t i = states->first; i < states->places.count; i++) {
+            visit(context, lane, &((const memory_state_t *)states->places.items[i].item)->row);
+        }
+    }
+    memory_unlock();
+}
+
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context)
 {
     memory_database_t *database = lock_database(name);

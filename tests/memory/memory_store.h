@@ -101,8 +101,9 @@ void memory_store_make_foreign(const char *name);
 void memory_store_lose_cluster(const char *name);
 void memory_store_set_lane(const char *name, const store_lane_t *lane);
 
-/* For checkers. Entries by lane and number, rows by lane, entity and position, dead letters by lane
- * and request id; a lane's row and contents are there even when the cluster's row was lost. */
+/* For checkers. Entries by lane and number, rows by lane, entity and position, states by lane, dead
+ * letters by lane and request id; a lane's row and contents are there even when the cluster's row
+ * was lost. */
 void memory_store_dump_entries(const char *name, uint32_t lane, store_visit_entry_fn *visit,
                                void *context);
 /* Those from a number on. */
@@ -117,6 +118,8 @@ void memory_store_dump_scheduled(const char *name, memory_store_visit_pending_fn
                                  void *context);
 typedef void memory_store_visit_kept_fn(void *context, uint32_t lane, const store_kept_t *row);
 void memory_store_dump_kept(const char *name, memory_store_visit_kept_fn *visit, void *context);
+typedef void memory_store_visit_state_fn(void *context, uint32_t lane, const store_state_t *row);
+void memory_store_dump_states(const char *name, memory_store_visit_state_fn *visit, void *context);
 typedef void memory_store_visit_dead_fn(void *context, uint32_t lane, const store_dead_row_t *row);
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context);
 store_lane_t memory_store_lane(const char *name, uint32_t lane);

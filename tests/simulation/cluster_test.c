@@ -26,6 +26,7 @@
 #define SCHEDULED_SEEDS 60
 #define FAILING_SEEDS   60
 #define CLEARED_SEEDS   60
+#define PERSISTED_SEEDS 75
 
 /* What a run is about, for FABRIC_SIMULATION_KIND. */
 typedef struct kind {
@@ -63,11 +64,20 @@ static const kind_t taken_clears = {"taken_clears", {.clearing = true, .takeover
 static const kind_t late_clears = {"late_clears",
                                    {.clearing = true, .failing = true, .scheduled = true}};
 
-static const kind_t *const kinds[] = {&usual,        &calm_runs, &poison,          &loss,
-                                      &takeovers,    &apart,     &rolling,         &keys,
-                                      &punctual,     &defects,   &rolling_brokers, &taken_keys,
-                                      &schedules,    &failing,   &taken_schedules, &taken_failing,
-                                      &late_failing, &clears,    &taken_clears,    &late_clears};
+/* All types have persisted states. */
+static const kind_t states = {"states", {.persisting = true}};
+static const kind_t taken_states = {"taken_states", {.persisting = true, .takeovers = true}};
+static const kind_t failing_states = {"failing_states", {.persisting = true, .failing = true}};
+static const kind_t cleared_states = {"cleared_states", {.persisting = true, .clearing = true}};
+static const kind_t restarted_states = {
+    "restarted_states", {.calm = true, .persisting = true, .rolling_brokers = true}};
+
+static const kind_t *const kinds[] = {
+    &usual,           &calm_runs,    &poison,         &loss,           &takeovers,
+    &apart,           &rolling,      &keys,           &punctual,       &defects,
+    &rolling_brokers, &taken_keys,   &schedules,      &failing,        &taken_schedules,
+    &taken_failing,   &late_failing, &clears,         &taken_clears,   &late_clears,
+    &states,          &taken_states, &failing_states, &cleared_states, &restarted_states};
 
 static const kind_t *present_kind;
 static uint64_t present_seed;
@@ -146,7 +156,9 @@ static void print_result(const simulation_result_t *r)
         "hand-overs %llu, "
         "stale results %llu, late frames %llu, duplicates %llu, dead letters %llu, crashes %llu, "
         "failed builds %llu, kept alive %llu, cancelled %llu, interrupted %llu, attempts %llu, "
-        "parked %llu, resumed %llu, unharmed %llu, late us %llu, clears %llu (messages %llu)\n",
+        "parked %llu, resumed %llu, unharmed %llu, late us %llu, clears %llu (messages %llu), "
+        "states "
+        "%llu (given %llu, read %llu)\n",
         (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
         (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
         (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->moves, (ull)r->loaded,
@@ -154,7 +166,7 @@ static void print_result(const simulation_result_t *r)
         (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->duplicates, (ull)r->dead_letters,
         (ull)r->crashes, (ull)r->unbuilt, (ull)r->alive, (ull)r->cancelled, (ull)r->interrupted,
         (ull)r->attempts, (ull)r->parked, (ull)r->resumed, (ull)r->unharmed, (ull)r->late_us,
-        (ull)r->clears, (ull)r->cleared);
+        (ull)r->clears, (ull)r->cleared, (ull)r->states, (ull)r->given, (ull)r->reread);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -181,6 +193,9 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->attempts += one->attempts;
     sum->parked += one->parked;
     sum->clears += one->clears;
+    sum->states += one->states;
+    sum->given += one->given;
+    sum->reread += one->reread;
     sum->cleared += one->cleared;
     sum->resumed += one->resumed;
     sum->unharmed += one->unharmed;
@@ -315,6 +330,18 @@ static void failing_messages_keep_their_place(void **state)
     assert_true(sum.unbuilt > FAILING_SEEDS && sum.unharmed > FAILING_SEEDS);
 }
 
+/* Each once, in the order of the lane, and nothing else; a state never goes back (I4). */
+static void a_state_is_what_its_stored_messages_make(void **state)
+{
+    (void)state;
+    static const kind_t *const all[] = {&states, &taken_states, &failing_states, &cleared_states,
+                                        &restarted_states};
+    simulation_result_t sum = {0};
+    run_in_turn(all, 5, PERSISTED_SEEDS, &sum);
+    assert_true(sum.states > 50 * PERSISTED_SEEDS && sum.given > 20 * PERSISTED_SEEDS);
+    assert_true(sum.reread > 10 * PERSISTED_SEEDS && sum.takeovers > PERSISTED_SEEDS);
+}
+
 /* A link that is cut proves nothing about the broker at its end. */
 static void cut_links_between_brokers_fence_nobody(void **state)
 {
@@ -388,7 +415,8 @@ static bool has_usual_events(const simulation_result_t *sum)
 {
     return sum->faults > 0 && sum->repeated > 0 && sum->late > 0 && sum->store_errors > 0 &&
            sum->unbuilt > 0 && sum->alive > 0 && sum->unknown > 0 && sum->rows > 0 &&
-           sum->loaded > 0 && sum->purged > 0 && sum->cancelled > 0 && sum->interrupted > 0;
+           sum->loaded > 0 && sum->purged > 0 && sum->cancelled > 0 && sum->interrupted > 0 &&
+           sum->states > 0 && sum->given > 0 && sum->reread > 0;
 }
 
 static bool has_rare_events(const simulation_result_t *sum)
@@ -449,6 +477,7 @@ int main(void)
         cmocka_unit_test(scheduled_messages_come_at_their_times),
         cmocka_unit_test(failing_messages_keep_their_place),
         cmocka_unit_test(a_clear_ends_what_its_entity_has),
+        cmocka_unit_test(a_state_is_what_its_stored_messages_make),
         cmocka_unit_test(cut_links_between_brokers_fence_nobody),
         cmocka_unit_test(a_rolling_restart_of_workers_fails_no_call),
         cmocka_unit_test(a_rolling_restart_of_brokers_fails_no_call),

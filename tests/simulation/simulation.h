@@ -24,6 +24,7 @@ typedef struct simulation_options {
     bool keyed;           /* many calls have primary keys, each of which several calls have */
     bool scheduled;       /* half of the durable messages have a time, many of them the same one */
     bool clearing;        /* operators clear entities */
+    bool persisting;      /* all types have persisted states */
     bool failing;         /* each type has another policy for messages that fail, and many do */
     bool full;  /* 5 brokers, 5 runners, 1,000 messages and 20 faults, whatever the seed says */
     bool trace; /* every event to standard error */
@@ -72,6 +73,9 @@ typedef struct simulation_result {
     uint64_t cleared;     /* messages that those have ended */
     uint64_t resumed;     /* the same, by operators */
     uint64_t unharmed;    /* messages handled by an instance that had answered with a failure */
+    uint64_t states;      /* of entities, stored with results */
+    uint64_t given;       /* the same, to workers */
+    uint64_t reread;      /* the same, by brokers from rows */
     uint64_t alive;       /* records of entities that are, or are not any more, kept alive */
     uint64_t kept;        /* deliveries answered from results of before a change of home */
     uint64_t outlived;    /* messages handled by instances that had outlived a home */

@@ -121,6 +121,7 @@ static void operation_free(operation_t *operation)
 {
     adoption_clear(&operation->adoption);
     message_chain_destroy(&operation->rows.first);
+    loaded_states_clear(&operation->states);
     finder_answer_clear(&operation->answer);
     free(operation);
 }
@@ -229,6 +230,11 @@ static void run_operation(broker_actor_t *actor, operation_t *operation)
         operation->error =
             loader_search(&life->loader, operation->hold.lane, operation->search.wanted,
                           operation->search.count, &operation->rows);
+        break;
+    case OPERATION_STATES:
+        operation->error = loader_load_states(&life->loader, operation->hold.lane,
+                                              operation->wanted.names, operation->wanted.count,
+                                              operation->wanted.bytes_max, &operation->states);
         break;
     case OPERATION_FIND:
         find(life, operation);

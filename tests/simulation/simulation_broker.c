@@ -171,6 +171,7 @@ static void make_router(broker_life_t *life, const store_cluster_t *cluster,
     config.schedule_window = world.plan.schedule_window;
     config.memory_bytes_max = world.plan.memory_bytes_max;
     config.key_filter_bytes = world.plan.key_filter_bytes * config.lanes;
+    config.state_bytes_free = world.plan.state_bytes_free;
     config.checkpoint_ms = world.plan.checkpoint_ms;
     config.checkpoint_bytes = world.plan.checkpoint_bytes;
     config.checkpoint_bytes_max = world.plan.checkpoint_bytes_max;

@@ -45,6 +45,7 @@ typedef enum operation_kind {
     OPERATION_LOAD,           /* `load` -> `rows`, `done` */
     OPERATION_LOAD_SCHEDULED, /* `scheduled` -> `rows`, `ended` */
     OPERATION_SEARCH,         /* `search` -> `rows` */
+    OPERATION_STATES,         /* `wanted` -> `states` */
     /* of the finder */
     OPERATION_FIND /* `lookup` -> `answer` */
 } operation_kind_t;
@@ -53,7 +54,7 @@ typedef enum operation_kind {
 typedef struct operation {
     operation_kind_t kind;
     fabric_error_t error;
-    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, SEARCH, FIND: the lane only */
+    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, SEARCH, STATES, FIND: the lane only */
     uint64_t number, log_bytes;
     append_part_t parts[SIMULATION_LANES_MAX];
     size_t part_count;
@@ -64,6 +65,8 @@ typedef struct operation {
     router_load_t load;
     router_scheduled_t scheduled;
     router_search_t search;
+    router_states_t wanted;
+    loaded_states_t states;
     bool ended;
     message_chain_t rows;
     size_t done;

@@ -7,6 +7,7 @@
 #include "core/address.h"
 #include "core/message.h"
 #include "tests/simulation/simulation_processes.h"
+#include "worker/work.h"
 
 #define RUNS_MAX (16u * CALLS_MAX)
 
@@ -40,6 +41,7 @@ void check_free(void)
     check_owners_free();
     check_ends_free();
     check_alive_free();
+    check_states_free();
     free(watch.calls);
     free(watch.runs);
     free(watch.by_key);
@@ -277,6 +279,8 @@ static void check_answer(uint32_t number, const call_t *ended)
     }
     if (check_is_durable(call)) {
         check_durable_end(number, ended);
+    } else if (call->run > 0) {
+        check_state_seen(call);
     } else if (call->runs == 0 && !(tell && (call->flags & REQUEST_WANT_ACCEPTED))) {
         world_fail("I11: volatile call %u ended as %s without having been handled", number,
                    fabric_error_name(ended->error));
@@ -438,6 +442,23 @@ static void check_reply(const channel_t *connection, wire_reader_t *body)
     }
 }
 
+static wire_reader_t rest; /* of the frame, behind the message that is looked at */
+
+bool check_is_interrupted(uint64_t request_id)
+{
+    wire_reader_t reader = rest;
+    wire_reader_t body;
+    message_kind_t kind;
+    message_interrupt_t interrupt;
+    while (frame_next(&reader, &body)) {
+        if (!message_open(&body, &kind) && kind == KIND_INTERRUPT &&
+            !message_get_interrupt(&body, &interrupt) && interrupt.request_id == request_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void check_broker_sends(process_t *broker, const channel_t *connection, fabric_bytes_t frame)
 {
     wire_reader_t reader, body;
@@ -448,6 +469,7 @@ void check_broker_sends(process_t *broker, const channel_t *connection, fabric_b
         return;
     }
     while (frame_next(&reader, &body)) {
+        rest = reader;
         if (message_open(&body, &kind)) {
             world_fail("I14: broker %u sends a malformed message", broker->index);
         } else if (kind == KIND_ACCEPTED) {
@@ -456,6 +478,11 @@ void check_broker_sends(process_t *broker, const channel_t *connection, fabric_b
             check_reply(connection, &body);
         } else if (kind == KIND_DELIVER) {
             check_deliver(broker, &body);
+        } else if (kind == KIND_ENTITY_STATE) {
+            message_entity_state_t given;
+            if (!message_get_entity_state(&body, &given)) {
+                check_state_given(broker, &given);
+            }
         } else if (kind == KIND_ASSIGN) {
             message_assign_t assign;
             if (!message_get_assign(&body, &assign)) {
@@ -486,6 +513,17 @@ static watched_run_t *run_of_result(const message_result_t *result)
     return run > 0 && run < watch.run_count ? &watch.runs[run] : NULL;
 }
 
+/* false: the message is no result. */
+static bool get_result(wire_reader_t *body, message_kind_t kind, message_result_t *result)
+{
+    message_result_state_t with_state;
+    if (kind == KIND_RESULT_STATE && !message_get_result_state(body, &with_state)) {
+        *result = work_result_of_state(&with_state);
+        return true;
+    }
+    return kind == KIND_RESULT && !message_get_result(body, result);
+}
+
 /* Calls `visit` for each result of a frame. */
 static void each_result(fabric_bytes_t frame, const process_t *broker,
                         void (*visit)(const process_t *broker, const message_result_t *result,
@@ -499,8 +537,7 @@ static void each_result(fabric_bytes_t frame, const process_t *broker,
     }
     while (frame_next(&reader, &body)) {
         message_result_t result;
-        if (!message_open(&body, &kind) && kind == KIND_RESULT &&
-            !message_get_result(&body, &result)) {
+        if (!message_open(&body, &kind) && get_result(&body, kind, &result)) {
             watched_run_t *run = run_of_result(&result);
             if (run) {
                 visit(broker, &result, run);

@@ -83,9 +83,11 @@ typedef struct watched_call {
 typedef struct watched_run {
     uint32_t call;
     uint64_t request_id;
-    token_t token; /* under which its message was delivered, and then as its result said */
-    bool timely;   /* its result came to a broker under the present token */
-    bool stale;    /* its result came only to brokers that had given the shard a newer token */
+    token_t token;    /* under which its message was delivered, and then as its result said */
+    uint32_t handled; /* of the state that it has left, with the next one */
+    uint64_t chain;
+    bool timely; /* its result came to a broker under the present token */
+    bool stale;  /* its result came only to brokers that had given the shard a newer token */
 } watched_run_t;
 
 void check_begin(void);
@@ -118,6 +120,15 @@ typedef struct instance_run {
     bool failed;       /* the answer is a failure */
 } instance_run_t;
 void check_handled(uint32_t run, const process_t *worker, instance_run_t how);
+/* Whether the call's message changes what is stored of its entity's state, if it counts: not each
+ * durable one does. */
+bool check_changes_state(uint32_t call);
+/* The same of the stored message with this request id, of a type whose states are stored. */
+bool check_leaves_any_state(uint64_t request_id);
+/* The chain with one more request. */
+uint64_t check_chain(uint64_t chain, uint64_t request_id);
+/* The run has left its entity with this state, as long as it counts. */
+void check_leaves_state(uint32_t run, uint32_t handled, uint64_t chain);
 /* An instance of the entity cannot be built. */
 void check_unbuilt(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker);
 /* An instance of the entity is to be built. */
@@ -147,6 +158,10 @@ void check_broker_sends(process_t *broker, const channel_t *connection, fabric_b
 void check_broker_receives(process_t *broker, fabric_bytes_t frame);
 void check_worker_sends(fabric_bytes_t frame);
 void check_worker_receives(const process_t *worker, fabric_bytes_t frame);
+
+/* Whether the frame that a broker sends tells the worker, behind the message that is looked at,
+ * that this request is to end. */
+bool check_is_interrupted(uint64_t request_id);
 
 /* The store may have changed: looks at what is new. */
 void check_store(void);

@@ -67,9 +67,10 @@ void check_not_cleared(const watched_call_t *call, uint64_t request_id)
 void check_cleared_delivered(const process_t *broker, watched_call_t *call,
                              const message_deliver_t *deliver)
 {
-    /* What was sent before the clear may leave late. */
-    bool sent =
-        call->activation == deliver->activation && call->activation_epoch == deliver->home_epoch;
+    /* What was sent before the clear may leave late, also in one frame with its end. */
+    bool sent = (call->activation == deliver->activation &&
+                 call->activation_epoch == deliver->home_epoch) ||
+                check_is_interrupted(deliver->request_id);
     bool later = deliver->home_epoch > call->epoch;
     bool told =
         deliver->home_epoch == call->epoch && watch.lanes[call->lane].told_number >= call->ended_in;

@@ -4,6 +4,7 @@
 #ifndef TESTS_SIMULATION_SIMULATION_CHECK_STATE_H
 #define TESTS_SIMULATION_SIMULATION_CHECK_STATE_H
 
+#include "core/journal/fold.h"
 #include "core/message.h"
 #include "tests/simulation/simulation_check.h"
 
@@ -83,6 +84,19 @@ void check_alive_stored(const store_entry_t *entry, const journal_record_t *reco
 void check_alive_cleared(const store_entry_t *entry, const journal_record_t *record);
 void check_alive_rows(uint32_t lane, uint64_t number);
 void check_alive_free(void);
+/* simulation_check_persisted.c: whether the call's entity has a persisted state. */
+bool check_is_persisted(const watched_call_t *call);
+/* A message has ended with a RESULT, which has left a state, or none. */
+void check_state_stored(const store_entry_t *entry, const journal_record_t *record);
+/* The broker gives a worker the state of an entity. */
+void check_state_given(const process_t *broker, const message_entity_state_t *given);
+/* A volatile call got the answer of a run. */
+void check_state_seen(const watched_call_t *call);
+/* The rows of a lane are complete as of `number`. */
+void check_state_rows(uint32_t lane, uint64_t number);
+/* At the end: what is stored of a lane, with the entries after its checkpoint folded. */
+void check_states_at_end(uint32_t lane, const journal_fold_t *fold);
+void check_states_free(void);
 /* The run that an answer of this call comes from; 0, and a failure: none. */
 uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call);
 /* The durable call with this request id; UINT32_MAX: none is stored. */

@@ -298,6 +298,7 @@ static void note_record(const store_entry_t *entry, const journal_record_t *reco
         break;
     case RECORD_RESULT:
         note_reply(entry, &record->reply, false);
+        check_state_stored(entry, record);
         break;
     case RECORD_ATTEMPT:
         note_attempt(entry, record);
@@ -426,6 +427,7 @@ static void check_checkpoint(uint32_t lane, uint64_t number)
     memory_store_dump_pending(SIMULATION_DATABASE, look_at_row, &look);
     memory_store_dump_scheduled(SIMULATION_DATABASE, look_at_row, &look);
     check_alive_rows(lane, number);
+    check_state_rows(lane, number);
     for (uint32_t i = 0; i < watch.call_count; i++) {
         const watched_call_t *call = &watch.calls[i];
         if (call->request_id != 0 && call->lane == lane && call->begun_in <= number &&
@@ -583,6 +585,7 @@ void check_store_at_end(void)
         memory_store_dump_scheduled(SIMULATION_DATABASE, count_scheduled, &look);
         memory_store_dump_dead(SIMULATION_DATABASE, count_dead_row, &look);
         check_dead_letters(&look);
+        check_states_at_end(i, look.fold);
         journal_fold_destroy(&look.fold);
     }
 }

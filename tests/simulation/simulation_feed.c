@@ -90,6 +90,12 @@ static void feed_lane(broker_life_t *life, uint32_t lane)
             &life->actors[ACTOR_LOADER],
             &(operation_t){.kind = OPERATION_SEARCH, .hold.lane = lane, .search = search});
     }
+    router_states_t states;
+    if (router_take_states(life->router, lane, &states)) {
+        broker_actor_send(
+            &life->actors[ACTOR_LOADER],
+            &(operation_t){.kind = OPERATION_STATES, .hold.lane = lane, .wanted = states});
+    }
     router_lookup_t lookup;
     if (router_take_lookup(life->router, lane, &lookup)) {
         broker_actor_send(
@@ -237,6 +243,15 @@ static void take_searched(broker_life_t *life, operation_t *search)
                     process_now_ms(life->process));
 }
 
+static void take_states(broker_life_t *life, operation_t *read)
+{
+    loaded_states_t *states = &read->states;
+    world.result->reread += states->count;
+    router_states_loaded(life->router, read->hold.lane, read->error, states->values, states->count,
+                         states->done, process_now_ms(life->process));
+    states->count = 0; /* the router has taken them */
+}
+
 static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t *operation)
 {
     switch (operation->kind) {
@@ -275,6 +290,9 @@ static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t
     case OPERATION_SEARCH:
         take_searched(life, operation);
         break;
+    case OPERATION_STATES:
+        take_states(life, operation);
+        break;
     case OPERATION_FIND:
         take_found(life, operation);
         break;
@@ -294,7 +312,8 @@ static void take_fenced(broker_life_t *life, operation_t *operation)
 void broker_take_report(broker_life_t *life, broker_actor_t *actor, operation_t *operation)
 {
     bool asked = operation->kind == OPERATION_FIND || operation->kind == OPERATION_LOAD ||
-                 operation->kind == OPERATION_LOAD_SCHEDULED || operation->kind == OPERATION_SEARCH;
+                 operation->kind == OPERATION_LOAD_SCHEDULED ||
+                 operation->kind == OPERATION_SEARCH || operation->kind == OPERATION_STATES;
     if (!operation->error || (asked && operation->error != FABRIC_ERROR_SHUTTING_DOWN)) {
         take_success(life, actor, operation); /* the router learns of errors of what it asked for */
     } else if (operation->error == FABRIC_ERROR_FENCED) {

@@ -68,11 +68,11 @@ const fabric_message_type_t ledger_peek = {.tag = "Peek",
 
 process_t *ledger_worker;
 
-typedef struct ledger {
-    uint64_t last_id; /* of the durable messages appended */
-    uint64_t epoch;   /* of the home that delivered the first message */
-    uint32_t entries;
-} ledger_t;
+static const fabric_field_t state_fields[] = {
+    FABRIC_U32(ledger_t, handled),
+    FABRIC_U64(ledger_t, chain),
+};
+const fabric_schema_t ledger_state_schema = FABRIC_SCHEMA("LedgerState", ledger_t, state_fields);
 
 /* The late answer of a pending run. The handle outlives the worker. */
 static void on_answer(event_t *event)
@@ -166,6 +166,16 @@ static bool keep_some(fabric_context_t *context, uint32_t call)
     return false;
 }
 
+/* What the message does to the part of the state that is stored, whether it breaks then or not. */
+static void change(fabric_context_t *context, ledger_t *ledger, uint32_t call, uint32_t run)
+{
+    if (check_changes_state(call)) {
+        ledger->handled++;
+        ledger->chain = check_chain(ledger->chain, fabric_context_request_id(context));
+    }
+    check_leaves_state(run, ledger->handled, ledger->chain);
+}
+
 static fabric_result_t append(fabric_context_t *context, void *state, const void *bytes,
                               void *answer)
 {
@@ -181,6 +191,7 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
                              (token_t){token.home_epoch, token.owner_sequence});
     uint32_t entries = ((const ledger_t *)state)->entries;
     check_order(context, state, request->call);
+    change(context, state, request->call, run);
     bool ends = keep_some(context, request->call);
     const watched_call_t *watched = check_watched(request->call);
     bool healed = watched->heals > 0 && watched->resumed >= watched->heals;
@@ -233,22 +244,31 @@ static const fabric_handler_t handlers[] = {{&ledger_append, append}, {&ledger_p
         .name = (title), .state_size = sizeof(ledger_t), .build = build, .handlers = handlers,     \
         .handler_count = 2, .idle_ms = 400, __VA_ARGS__                                            \
     }
+#define PERSISTED                                                                                  \
+    .state = &ledger_state_schema, .persisted = true, .state_version = LEDGER_STATE_VERSION,       \
+    .restore = build
+/* The same type, without and with a persisted state. */
+#define LEDGER_TYPES(title, ...)                                                                   \
+    {                                                                                              \
+        LEDGER_TYPE(title, __VA_ARGS__), LEDGER_TYPE(title, PERSISTED, __VA_ARGS__)                \
+    }
 
-static const fabric_entity_type_t types[SIMULATION_TYPES_MAX] = {
-    LEDGER_TYPE("Ledger", .on_failure = FABRIC_BLOCK),
-    LEDGER_TYPE("Savings", .on_failure = FABRIC_BLOCK),
-    LEDGER_TYPE("Loans", .on_failure = FABRIC_BLOCK),
-    LEDGER_TYPE("Stocks", .on_failure = FABRIC_BLOCK)};
+static const fabric_entity_type_t types[SIMULATION_TYPES_MAX][2] = {
+    LEDGER_TYPES("Ledger", .on_failure = FABRIC_BLOCK),
+    LEDGER_TYPES("Savings", .on_failure = FABRIC_BLOCK),
+    LEDGER_TYPES("Loans", .on_failure = FABRIC_BLOCK),
+    LEDGER_TYPES("Stocks", .on_failure = FABRIC_BLOCK)};
 
-static const fabric_entity_type_t failing_types[SIMULATION_TYPES_MAX] = {
-    LEDGER_TYPE("Ledger", .on_failure = FABRIC_BLOCK),
-    LEDGER_TYPE("Savings", .on_failure = FABRIC_PARK),
-    LEDGER_TYPE("Loans", .on_failure = FABRIC_SKIP),
-    LEDGER_TYPE("Stocks", .defects_to_caller = true)};
+static const fabric_entity_type_t failing_types[SIMULATION_TYPES_MAX][2] = {
+    LEDGER_TYPES("Ledger", .on_failure = FABRIC_BLOCK),
+    LEDGER_TYPES("Savings", .on_failure = FABRIC_PARK),
+    LEDGER_TYPES("Loans", .on_failure = FABRIC_SKIP),
+    LEDGER_TYPES("Stocks", .defects_to_caller = true)};
 
 const fabric_entity_type_t *ledger_type(unsigned number)
 {
-    return world.plan.failing ? &failing_types[number] : &types[number];
+    bool persisted = world.plan.persisted >> number & 1;
+    return world.plan.failing ? &failing_types[number][persisted] : &types[number][persisted];
 }
 
 unsigned ledger_type_of(unsigned entity)

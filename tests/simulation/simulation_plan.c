@@ -12,8 +12,9 @@ enum {
     KEYED_EVERY = 3,   /* of full runs */
     CANCELS_EVERY = 2, /* so some of those with keys */
     FAILING_EVERY = 8,
-    LATE_MS = 1000,     /* where nothing fails, but lanes may be handed over */
-    SCHEDULED_EVERY = 6 /* of full runs; some of them fail, too */
+    LATE_MS = 1000,      /* where nothing fails, but lanes may be handed over */
+    SCHEDULED_EVERY = 6, /* of full runs; some of them fail, too */
+    PERSISTED_EVERY = 4  /* in how many ways types persist their states */
 };
 
 /* Lanes, checkpoints, windows and retention. They are small in half of the seeds or more, so that
@@ -130,6 +131,16 @@ static void plan_scheduled(world_plan_t *plan, bool calm)
     plan->commit_us = calm ? 1500 : plan->commit_us; /* so that no message waits for others */
 }
 
+/* In a fourth of the seeds no type has persisted states, in one all have, in the others every
+ * second type has. In two of three seeds brokers forget states that rows have. */
+static void plan_persisted(world_plan_t *plan, const simulation_options_t *options)
+{
+    static const unsigned types[PERSISTED_EVERY] = {0, 5, 10, 15};
+    uint64_t seed = options->seed;
+    plan->persisted = types[options->persisting ? PERSISTED_EVERY - 1 : seed % PERSISTED_EVERY];
+    plan->state_bytes_free = seed % 3 == 0 ? 64 << 20 : seed % 3 == 1 ? 1 : 4000;
+}
+
 /* What the options ask for, and what every so many seeds have beside. */
 static void plan_kinds(world_plan_t *plan, const simulation_options_t *options)
 {
@@ -217,6 +228,7 @@ void world_draw_plan(const simulation_options_t *options)
         world.calm = true;
         plan->faults = plan->store_errors = plan->full = 0;
     }
+    plan_persisted(plan, options);
     plan_kinds(plan, options);
     plan->late_ms = calm && plan->scheduled ? LATE_MS : plan->served_ms;
 }

@@ -70,6 +70,18 @@ typedef struct ledger_request {
     uint32_t fails;   /* 1: answers with a failure, of even calls a typed one */
 } ledger_request_t;
 
+/* The state of an entity. Of a persisted type the first two members are stored, the others are of
+ * the instance. */
+typedef struct ledger {
+    uint32_t handled; /* messages that have changed the state */
+    uint64_t chain;   /* of their request ids: see check_chain */
+    uint64_t last_id; /* of the durable messages appended */
+    uint64_t epoch;   /* of the home that delivered the first message */
+    uint32_t entries;
+} ledger_t;
+
+enum { LEDGER_STATE_VERSION = 7 };
+
 typedef struct ledger_reply {
     uint32_t call;
     uint32_t run;
@@ -77,6 +89,7 @@ typedef struct ledger_reply {
 
 #include <fabric/worker.h>
 extern const fabric_schema_t ledger_reply_schema;
+extern const fabric_schema_t ledger_state_schema;
 extern const fabric_message_type_t ledger_append; /* durable */
 extern const fabric_message_type_t ledger_peek;   /* volatile */
 /* The type of this number, by the plan of the run. */

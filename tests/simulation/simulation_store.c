@@ -434,6 +434,15 @@ static fabric_error_t simulated_list_keys(store_t *store, uint32_t lane,
             list_keys(inner_of(store), lane, after, limit, visit, context, ended));
 }
 
+static fabric_error_t simulated_load_states(store_t *store, uint32_t lane,
+                                            const store_entity_name_t *names, size_t count,
+                                            uint64_t bytes_max, store_visit_state_fn *visit,
+                                            void *context, size_t *done)
+{
+    FORWARD(MEMORY_STORE_LOAD,
+            load_states(inner_of(store), lane, names, count, bytes_max, visit, context, done));
+}
+
 static fabric_error_t simulated_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
                                           void *context)
 {
@@ -483,4 +492,5 @@ const store_driver_t simulation_store_driver = {
     .find_keys = simulated_find_keys,
     .list_keys = simulated_list_keys,
     .list_kept = simulated_list_kept,
+    .load_states = simulated_load_states,
 };

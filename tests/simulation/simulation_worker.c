@@ -76,11 +76,39 @@ static bool get_refusal(wire_reader_t body, message_result_t *result)
            result->error == FABRIC_ERROR_ENTITY_DEFECT;
 }
 
+/* Puts a reply that no handler has given, of a persisted type with a state that none has left. */
+static void claim(wire_writer_t *frame, message_result_t *result)
+{
+    static const uint8_t nothing[] = {0x92, 0x00, 0x00}; /* a ledger's reply */
+    result->status = STATUS_OK;
+    result->error = FABRIC_OK;
+    result->payload = fabric_bytes(nothing, sizeof nothing);
+    if (!check_leaves_any_state(result->request_id)) {
+        message_put_result(frame, result);
+        return;
+    }
+    uint8_t bytes[64];
+    size_t size = 0;
+    ledger_t state = {.handled = UINT32_MAX};
+    fabric_error_t error =
+        fabric_schema_encode(&ledger_state_schema, &state, bytes, sizeof bytes, NULL, &size);
+    assert(!error);
+    (void)error;
+    message_result_state_t with_state = {.shard = result->shard,
+                                         .home_epoch = result->home_epoch,
+                                         .owner_sequence = result->owner_sequence,
+                                         .activation = result->activation,
+                                         .request_id = result->request_id,
+                                         .payload = result->payload,
+                                         .version = LEDGER_STATE_VERSION,
+                                         .state = fabric_bytes(bytes, size)};
+    message_put_result_state(frame, &with_state);
+}
+
 /* Turns such results into replies that no handler has given. A broker that accepts one is
  * caught. */
 static void boast(wire_writer_t *frame)
 {
-    static const uint8_t nothing[] = {0x92, 0x00, 0x00}; /* a ledger's reply */
     wire_writer_t changed = {0};
     wire_reader_t reader, body;
     frame_head_t head;
@@ -91,10 +119,7 @@ static void boast(wire_writer_t *frame)
     while (frame_next(&reader, &body)) {
         message_result_t result;
         if (get_refusal(body, &result)) {
-            result.status = STATUS_OK;
-            result.error = FABRIC_OK;
-            result.payload = fabric_bytes(nothing, sizeof nothing);
-            message_put_result(&changed, &result);
+            claim(&changed, &result);
         } else {
             wire_put_bin(&changed, fabric_bytes(body.next, wire_left(&body)));
         }

@@ -128,6 +128,7 @@ typedef struct world_plan {
     uint32_t entity_window;
     uint64_t memory_bytes_max;
     uint64_t key_filter_bytes; /* of one lane: for 21 keys in some seeds */
+    uint64_t state_bytes_free; /* of one broker: no more than one state in some seeds */
     uint32_t checkpoint_ms;
     uint64_t checkpoint_bytes, checkpoint_bytes_max;
     uint32_t slice_rows_max;
@@ -145,10 +146,11 @@ typedef struct world_plan {
     bool schedules; /* some messages have a time of delivery */
     bool scheduled; /* many have, and many the same */
     uint32_t schedule_window;
-    uint32_t late_ms; /* so long after its time, and the last fault, a message comes due */
-    bool failing;     /* types have policies for failing messages (simulation_ledger.c) */
-    bool clears;      /* operators clear entities */
-    bool deaths;      /* some of those end the processes of workers */
+    uint32_t late_ms;   /* so long after its time, and the last fault, a message comes due */
+    bool failing;       /* types have policies for failing messages (simulation_ledger.c) */
+    bool clears;        /* operators clear entities */
+    unsigned persisted; /* bits of the types whose states are stored */
+    bool deaths;        /* some of those end the processes of workers */
     uint32_t attempts_max;
     bool keeps;   /* some handlers say whether their entity keeps itself alive */
     bool cancels; /* clients cancel some calls, and some handlers stop when they hear of it */
