@@ -71,7 +71,7 @@ static const fabric_entity_type_t chest_type = {.name = "Chest",
 
 static int set_up(void **state)
 {
-    return fabric_testing_open(&chest_type, "chest", (fabric_testing_t **)state, NULL);
+    return (int)fabric_testing_open(&chest_type, "chest", (fabric_testing_t **)state, NULL);
 }
 
 static int tear_down(void **state)

@@ -212,7 +212,7 @@ static int set_up(void **state)
     type = persisted_type();
     key_count = built = ended = rented = 0;
     wanted = NULL;
-    return fabric_testing_open(&type, "alice", (fabric_testing_t **)state, NULL);
+    return (int)fabric_testing_open(&type, "alice", (fabric_testing_t **)state, NULL);
 }
 
 static int set_up_volatile(void **state)
@@ -220,7 +220,7 @@ static int set_up_volatile(void **state)
     type = volatile_type;
     key_count = built = ended = rented = 0;
     wanted = NULL;
-    return fabric_testing_open(&type, "alice", (fabric_testing_t **)state, NULL);
+    return (int)fabric_testing_open(&type, "alice", (fabric_testing_t **)state, NULL);
 }
 
 static int tear_down(void **state)
