@@ -68,7 +68,7 @@ typedef struct entity {
     uint8_t state;    /* entity_state_t */
     bool queued;      /* in one of the queues */
     bool kept;        /* it keeps itself alive: it is not stopped when it is idle */
-    bool terminating; /* PENDING: its state ends with the handler */
+    bool terminating; /* its state ends with the handler that runs or is pending */
     /* What the home knows to keep it alive (enum alive_cause), as far as this worker knows.
      * `known`: this worker has told it, or heard it, under the ownership. executor_alive.c writes
      * `told`. */

@@ -194,8 +194,13 @@ static void take_state_back(executor_t *executor, entity_t *entity)
 {
     size_t size;
     fabric_schema_fault_t fault;
-    if (is_persisted(executor, entity) && entity_is_resident(entity) &&
-        compare_state(executor, entity, &size, &fault) != PERSISTED_SAME) {
+    if (!is_persisted(executor, entity) || !entity_is_resident(entity) ||
+        compare_state(executor, entity, &size, &fault) == PERSISTED_SAME) {
+        return;
+    }
+    if (entity->terminating) { /* nor does it keep itself alive then */
+        entity_terminate(&executor->entities, entity);
+    } else {
         entity_go_back(&executor->entities, entity);
         alive_tell_absent(&executor->entities, entity);
     }
@@ -465,6 +470,7 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
                                     : "fabric_later() and FABRIC_PENDING must come together");
         return;
     }
+    entity->terminating |= context->terminate;
     switch (outcome) {
     case FABRIC_REPLY:
         put_reply(executor, entity, delivery, message, reply);
@@ -612,6 +618,16 @@ static void put_completion(executor_t *executor, const entity_t *entity,
     }
 }
 
+/* The instance was to end with the handler that has ended: a defect has ended it before. */
+static void end_terminating(executor_t *executor, entity_t *entity)
+{
+    if (entity_is_resident(entity)) {
+        entity_terminate(&executor->entities, entity);
+    } else if (entity->state == ENTITY_FAILED) {
+        entity_clear(&executor->entities, entity);
+    }
+}
+
 /* The same of an entity of a persisted type. A result that nobody awaits is not kept: what was not
  * stored did not happen. */
 static void complete_persisted(executor_t *executor, entity_t *entity, fabric_pending_t *pending)
@@ -629,6 +645,7 @@ static void complete_persisted(executor_t *executor, entity_t *entity, fabric_pe
     bool terminating = entity->terminating;
     entity->terminating = false; /* its state is to be looked at first */
     entity_end_pending(&executor->entities, entity, pending, executor->now_ms);
+    entity->terminating = terminating;
     if (awaited && pending->status == STATUS_OK) {
         put_handled(executor, entity, &delivery, &result);
     } else if (awaited && reply_status_is_answer(pending->status)) {
@@ -642,8 +659,8 @@ static void complete_persisted(executor_t *executor, entity_t *entity, fabric_pe
         output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
         take_state_back(executor, entity);
     }
-    if (terminating && entity_is_resident(entity)) {
-        entity_terminate(&executor->entities, entity);
+    if (terminating) {
+        end_terminating(executor, entity);
     }
 }
 

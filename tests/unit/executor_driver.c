@@ -89,6 +89,9 @@ static fabric_result_t fail_handler(fabric_context_t *context, void *state, cons
     change(state);
     assert_null(request);
     assert_null(reply);
+    if (present->fails_for_good) {
+        fabric_context_terminate(context);
+    }
     return fabric_fail(context, 7, "no %s", "thanks");
 }
 

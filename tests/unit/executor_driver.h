@@ -62,6 +62,7 @@ typedef struct executor_driver {
     int64_t changes; /* Break, Wait, Hold, Label and Obey add so much to the state, too */
     int migrations, restores;
     bool migration_fails;
+    bool fails_for_good; /* Fail terminates its entity, too */
 
     bool stateful; /* the last result that was taken had a state, and this one: */
     int64_t state;

@@ -450,6 +450,57 @@ static void a_kept_instance_that_a_failure_has_ended_is_told_of(void **state)
     exec_expect_amount(d, 3, 41);
 }
 
+/* A failure takes the state back, and the entity ends all the same, if that is what its handler
+ * wants. */
+static void one_that_terminates_itself_and_fails_is_not_kept(void **state)
+{
+    executor_driver_t *d = begin(state);
+    give_state(d, 1, 40);
+    keep_alive(d);
+    d->changes = 7;
+    d->fails_for_good = true;
+    exec_durable(d, "a", "Fail");
+    exec_run(d);
+    exec_expect(d, 2, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
+    assert_string_equal(d->alive, "a0");
+    keep_alive(d);
+    exec_give(d, "a", "End", 1, 1, REQUEST_DURABLE, exec_amount(d, 1)); /* stays pending */
+    exec_run(d);
+    fabric_pending_fail(&d->pending, 3, "no");
+    exec_run(d);
+    exec_expect(d, 4, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
+    assert_string_equal(d->alive, "a0");
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 5, 41);
+}
+
+/* Nor is one that an operator has cleared, whatever becomes of the handler that was pending. */
+static void one_that_is_cleared_is_not_kept_by_a_state_that_is_taken_back(void **state)
+{
+    executor_driver_t *d = begin(state);
+    give_state(d, 1, 40);
+    keep_alive(d);
+    d->changes = 7;
+    exec_durable(d, "a", "Hold");
+    exec_run(d);
+    exec_interrupt(d, "a", 2);
+    exec_interrupt(d, "a", INTERRUPT_INSTANCE);
+    fabric_pending_interrupted(&d->pending);
+    exec_run(d);
+    exec_expect(d, 2, STATUS_FAILURE, FABRIC_ERROR_CANCELLED);
+    assert_string_equal(d->alive, "a0");
+    give_state(d, 1, 40);
+    keep_alive(d);
+    exec_volatile(d, "a", "Hold"); /* changes the state, which it must not */
+    exec_run(d);
+    exec_interrupt(d, "a", INTERRUPT_INSTANCE);
+    exec_complete(d, 1);
+    exec_run(d);
+    exec_expect(d, 4, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+    assert_string_equal(d->alive, "a1- a0");
+}
+
 /* A state without an ownership, or for a type without states, is passed over. */
 static void a_state_that_nobody_wants_does_no_harm(void **state)
 {
@@ -490,6 +541,8 @@ int main(void)
         EXECUTOR_TEST(without_its_state_no_instance_is_made),
         EXECUTOR_TEST(an_evicted_instance_comes_back_with_its_state),
         EXECUTOR_TEST(a_kept_instance_that_a_failure_has_ended_is_told_of),
+        EXECUTOR_TEST(one_that_terminates_itself_and_fails_is_not_kept),
+        EXECUTOR_TEST(one_that_is_cleared_is_not_kept_by_a_state_that_is_taken_back),
         EXECUTOR_TEST(a_state_that_nobody_wants_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
