@@ -125,17 +125,32 @@ static void refuse_request_of_worker(router_t *router, peer_t *peer, uint64_t se
     message_put_rejected(peer_writer(router, peer), &rejected);
 }
 
+/* The same of a result with a state. The worker goes on with a state that does not count, so the
+ * activation is over then. */
 static fabric_error_t receive_result_with_state(router_t *router, runner_t *runner,
                                                 wire_reader_t *body)
 {
     message_result_state_t changed;
+    message_result_t head;
+    wire_reader_t again = *body;
     fabric_error_t error = message_get_result_state(body, &changed);
     if (!error && changed.version > UINT32_MAX) {
         error = FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    if (!error) {
-        result_received_with_state(router, runner, &changed);
+    if (error && !read_result_head(&again, &head)) {
+        return error;
     }
+    if (error) {
+        changed = (message_result_state_t){.shard = head.shard,
+                                           .home_epoch = head.home_epoch,
+                                           .owner_sequence = head.owner_sequence,
+                                           .activation = head.activation,
+                                           .request_id = head.request_id,
+                                           .status = head.status,
+                                           .error = head.error,
+                                           .payload = head.payload};
+    }
+    result_received_with_state(router, runner, &changed);
     return error;
 }
 

@@ -247,6 +247,7 @@ void router_states_loaded(router_t *router, uint32_t number, fabric_error_t erro
         }
         alive_state_known(router, states->names[i].type, states->names[i].entity);
     }
+    persisted_trim(router, number);
 }
 
 /* ---- single rows ---- */

@@ -78,11 +78,11 @@ static void forget(router_t *router, lane_persisted_t *states, persisted_t *stat
     free(state);
 }
 
-/* Its row says what is known; it stays while there is room. */
-static void settle(router_t *router, lane_persisted_t *states, persisted_t *state)
+void persisted_trim(router_t *router, uint32_t number)
 {
-    move(state, &states->settled);
-    while (router->state_bytes > router->config.state_bytes_free && states->settled != state) {
+    lane_persisted_t *states = &router->lanes[number].persisted;
+    while (router->state_bytes > router->config.state_bytes_free && states->settled &&
+           states->settled->next) {
         forget(router, states, states->settled);
     }
 }
@@ -282,14 +282,14 @@ static void take_row(router_t *router, lane_persisted_t *states, state_value_t *
 }
 
 /* The state is known now, also where there is none: its entity may go on. */
-static void end_reading(router_t *router, lane_persisted_t *states, const store_entity_name_t *name)
+static void end_reading(lane_persisted_t *states, const store_entity_name_t *name)
 {
     persisted_t *state = find(states, name->type, name->entity);
     if (!state || state->known || state->list != &states->reading) {
         return;
     }
     state->known = true;
-    settle(router, states, state);
+    move(state, &states->settled);
 }
 
 size_t persisted_loaded(router_t *router, uint32_t number, fabric_error_t error,
@@ -307,7 +307,7 @@ size_t persisted_loaded(router_t *router, uint32_t number, fabric_error_t error,
     }
     done = dropped || error ? 0 : done;
     for (size_t i = 0; i < done; i++) {
-        end_reading(router, states, &states->names[i]);
+        end_reading(states, &states->names[i]);
     }
     while (states->reading) { /* is read again; a state that was read beyond `done` stays */
         move(states->reading, &states->wanted);
@@ -378,6 +378,7 @@ void persisted_settled(router_t *router, const store_state_t *row, uint64_t slic
     lane_persisted_t *states = &lane_of(router, row->shard)->persisted;
     persisted_t *state = find(states, row->type, row->entity);
     if (state && !state->list && state->slice == slice && state->newest == state->durable) {
-        settle(router, states, state);
+        move(state, &states->settled);
+        persisted_trim(router, lane_number(router, row->shard));
     }
 }

@@ -80,6 +80,9 @@ bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fab
  * the first on, the states are known now: lane_persisted_t.names, until the next read. */
 size_t persisted_loaded(router_t *router, uint32_t lane, fabric_error_t error,
                         state_value_t **values, size_t count, size_t done);
+/* Forgets states whose rows say what is known, but for the one that was used last, while all take
+ * too much. What was read is not forgotten before its entities had their turn. */
+void persisted_trim(router_t *router, uint32_t lane);
 
 /* ---- the lane ---- */
 

@@ -226,13 +226,14 @@ static bool failure_fits(router_t *router, const message_t *message, const messa
 }
 
 /* What is wrong with the state that comes with a result; NULL: nothing. A worker that knows another
- * version of the type sends its own. */
+ * version of the type sends its own, and may be the first one that has any. */
 static const char *state_fault(router_t *router, const message_t *message,
                                const message_result_t *result, const store_state_t *state,
                                fabric_schema_fault_t *fault)
 {
     const known_type_t *type = type_find(router, message->stored.type);
-    if (!message->entity->ownership->persisted || !type || !type->description->state) {
+    const fabric_schema_t *schema = type ? type->description->state : NULL;
+    if (!message->entity->ownership->persisted) {
         return "it has a state, and its type has none that is persisted";
     }
     if (!(message->stored.flags & REQUEST_DURABLE) || result->status != STATUS_OK) {
@@ -241,10 +242,9 @@ static const char *state_fault(router_t *router, const message_t *message,
     if (state->state.size == 0 || state->state.size > LIMIT_PAYLOAD_BYTES_MAX) {
         return "its state is over its limits";
     }
-    bool same = state->version == type->description->state_version;
-    return same && fabric_schema_check(type->description->state, state->state, fault) != FABRIC_OK
-               ? fault->text
-               : NULL;
+    bool same = schema && state->version == type->description->state_version;
+    return same && fabric_schema_check(schema, state->state, fault) != FABRIC_OK ? fault->text
+                                                                                 : NULL;
 }
 
 /* Why the result must not reach the caller; NULL: it may. */
@@ -323,16 +323,18 @@ static void settle(router_t *router, message_t *message, const message_result_t 
         defect(router, message, result);
         return;
     }
+    entity_t *entity = message->entity;
+    bool counts = result->status == STATUS_OK; /* the state */
     if (is_unhandled(message, result)) {
         message_finish_as_dead_letter(router, message, result, FABRIC_ERROR_MALFORMED_MESSAGE);
-        if (state) { /* what the worker goes on with is not what counts */
-            entity_restart(router, message->entity);
-        }
     } else {
-        if (state) {
+        if (state && counts) {
             message->left = persisted_change(router, state);
         }
         message_finish(router, message, result);
+    }
+    if (state && !counts) { /* what the worker goes on with is not what counts */
+        entity_restart(router, entity);
     }
 }
 
@@ -355,7 +357,8 @@ static void receive(router_t *router, runner_t *runner, const message_result_t *
         return;
     }
     entity_t *entity = message->entity;
-    const char *fault = received->status == STATUS_NOT_TAKEN ? NULL : order_fault(router, message);
+    bool not_taken = received->status == STATUS_NOT_TAKEN && !changed;
+    const char *fault = not_taken ? NULL : order_fault(router, message);
     poison_result_came(router, runner, message);
     if (fault && has_ended_with_state(router, message, received)) {
         take_back(router, message);

@@ -42,7 +42,8 @@ struct runner {
     bool to_log;                    /* the log has not got the last change of `stuck` */
     char name[256];
     wire_writer_t types; /* names of the types that it brings, each after a byte with its size */
-    entity_t *waiting;   /* entities that wait for credit */
+    wire_writer_t persisted; /* likewise of those of them whose states are persisted */
+    entity_t *waiting;       /* entities that wait for credit */
     UT_hash_handle by_incarnation;
 };
 
@@ -64,6 +65,8 @@ void runner_remove(router_t *router, runner_t *runner);
 void runner_destroy(runner_t *runner);
 /* Whether the runner brings the type, whether or not it takes part. */
 bool runner_brings(const runner_t *runner, fabric_bytes_t type);
+/* Whether it brings the type with a persisted state. This broker may not have learned of that. */
+bool runner_persists(const runner_t *runner, fabric_bytes_t type);
 /* Whether the runner takes part, or may come back, and may own entities of the type. */
 bool runner_may_own(const runner_t *runner, fabric_bytes_t type);
 /* The same, and its standing allows that it is given such entities. */

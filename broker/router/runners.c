@@ -42,15 +42,23 @@ static void copy_name(char name[256], fabric_bytes_t bytes)
     name[bytes.size] = '\0';
 }
 
+static void add_name(wire_writer_t *names, const char *name)
+{
+    uint8_t size = (uint8_t)strlen(name);
+    wire_append(names, &size, 1);
+    wire_append(names, name, size);
+}
+
 static void keep_type_names(runner_t *runner, fabric_bytes_t types)
 {
     wire_reader_t reader = wire_reader(types);
     uint32_t count = wire_get_array(&reader);
     type_description_t *description = NULL;
     for (uint32_t i = 0; i < count && !type_description_parse(&reader, &description); i++) {
-        uint8_t size = (uint8_t)strlen(description->name);
-        wire_append(&runner->types, &size, 1);
-        wire_append(&runner->types, description->name, size);
+        add_name(&runner->types, description->name);
+        if (description->state) {
+            add_name(&runner->persisted, description->name);
+        }
         type_description_destroy(&description);
     }
 }
@@ -68,15 +76,24 @@ runner_t *runner_add(router_t *router, const runner_description_t *description)
     return runner;
 }
 
-bool runner_brings(const runner_t *runner, fabric_bytes_t type)
+static bool has_name(const wire_writer_t *names, fabric_bytes_t type)
 {
-    const wire_writer_t *names = &runner->types;
     size_t at = 0;
     while (at < names->size &&
            !fabric_bytes_equal(fabric_bytes(names->data + at + 1, names->data[at]), type)) {
         at += 1u + names->data[at];
     }
     return at < names->size;
+}
+
+bool runner_brings(const runner_t *runner, fabric_bytes_t type)
+{
+    return has_name(&runner->types, type);
+}
+
+bool runner_persists(const runner_t *runner, fabric_bytes_t type)
+{
+    return has_name(&runner->persisted, type);
 }
 
 bool runner_may_own(const runner_t *runner, fabric_bytes_t type)
@@ -112,6 +129,7 @@ void runner_remove(router_t *router, runner_t *runner)
 void runner_destroy(runner_t *runner)
 {
     wire_writer_destroy(&runner->types);
+    wire_writer_destroy(&runner->persisted);
     free(runner);
 }
 

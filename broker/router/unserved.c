@@ -157,7 +157,8 @@ void entity_refused(router_t *router, entity_t *entity, fabric_error_t error)
     if (timer_is_set(&entity->pause)) {
         return; /* the message is one of several that were sent together */
     }
-    bool restarted = error == FABRIC_ERROR_ENTITY_DEFECT; /* its new activation is to be taken */
+    bool restarted = error == FABRIC_ERROR_ENTITY_DEFECT || /* its new activation is to be taken */
+                     error == FABRIC_ERROR_STATE_MISSING;
     if (!restarted || entity->refusals > 0) {
         entity_pause(router, entity, entity->refusals);
     }

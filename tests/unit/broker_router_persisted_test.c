@@ -10,147 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/router/router_state.h"
 #include "core/memory.h"
-#include "tests/unit/router_driver.h"
-
-typedef struct sum {
-    int64_t amount;
-} sum_t;
-static const fabric_field_t sum_fields[] = {FABRIC_I64(sum_t, amount)};
-static const fabric_schema_t sum_schema = FABRIC_SCHEMA("Sum", sum_t, sum_fields);
-
-/* Payloads: arrays with one small number. */
-static const uint8_t payloads[][2] = {{0x91, 0}, {0x91, 1}, {0x91, 2}, {0x91, 3}, {0x91, 4},
-                                      {0x91, 5}, {0x91, 6}, {0x91, 7}, {0x91, 8}, {0x91, 9}};
-
-static fabric_bytes_t bytes_of(unsigned amount)
-{
-    return fabric_bytes(payloads[amount], 2);
-}
-
-typedef struct bench {
-    driver_t *driver;
-    uint32_t lane; /* of entity "a" */
-    uint64_t next;
-} bench_t;
-
-/* Entity "a" lies in one of the lanes; it has a worker. */
-static bench_t open_with(const router_config_t *config)
-{
-    bench_t bench = {.next = 1};
-    driver_told = (driver_told_t){
-        .mailbox_capacity = 4096, .concurrency = 1, .state = (fabric_schema_t *)&sum_schema};
-    bench.driver = driver_new(config);
-    driver_homes(bench.driver, NULL);
-    driver_told = DRIVER_TOLD_USUALLY;
-    driver_client(bench.driver, "c", 1);
-    driver_worker(bench.driver, "w", 9);
-    return bench;
-}
-
-static bench_t open(void)
-{
-    router_config_t config;
-    driver_config(&config);
-    return open_with(&config);
-}
-
-static void ask(bench_t *bench, uint64_t flags)
-{
-    driver_ask(bench->driver, "c", bench->next++, "a", flags);
-    driver_commit(bench->driver);
-}
-
-/* Answers what the router wants to read: there is a state, or none (NULL). */
-static bool read_states(bench_t *bench, const store_state_t *row)
-{
-    router_states_t read;
-    for (uint32_t i = 0; i < bench->driver->config.lanes; i++) {
-        if (router_take_states(bench->driver->router, i, &read)) {
-            assert_int_equal(read.count, 1);
-            assert_true(fabric_bytes_equal(read.names[0].type, fabric_bytes_of("Counter")));
-            assert_true(fabric_bytes_equal(read.names[0].entity, fabric_bytes_of("a")));
-            state_value_t *value = row ? state_value_new(row) : NULL;
-            bench->lane = i;
-            router_states_loaded(bench->driver->router, i, FABRIC_OK, &value, row ? 1 : 0, 1,
-                                 bench->driver->now_ms);
-            driver_pull(bench->driver);
-            driver_check(bench->driver);
-            return true;
-        }
-    }
-    return false;
-}
-
-static store_state_t row_of(unsigned amount)
-{
-    return (store_state_t){.type = fabric_bytes_of("Counter"),
-                           .entity = fabric_bytes_of("a"),
-                           .number = 1,
-                           .version = 1,
-                           .state = bytes_of(amount)};
-}
-
-static bool is_given(bench_t *bench)
-{
-    return driver_count(bench->driver, "w", KIND_ENTITY_STATE) > 0;
-}
-
-static void expect_state(bench_t *bench, fabric_bytes_t state)
-{
-    assert_true(is_given(bench));
-    const message_entity_state_t *given =
-        &driver_take(bench->driver, "w", KIND_ENTITY_STATE)->as.entity_state;
-    assert_true(fabric_bytes_equal(given->state, state));
-}
-
-/* The worker answers a delivery, and has left this state. */
-static void change_to(bench_t *bench, const message_deliver_t *delivery, uint64_t version,
-                      fabric_bytes_t state)
-{
-    message_result_state_t result = {.shard = delivery->shard,
-                                     .home_epoch = delivery->home_epoch,
-                                     .owner_sequence = delivery->owner_sequence,
-                                     .activation = delivery->activation,
-                                     .request_id = delivery->request_id,
-                                     .payload = fabric_bytes("\x92\xa1x\x01", 4),
-                                     .version = version,
-                                     .state = state};
-    driver_send(bench->driver, "w", result_state, &result);
-    driver_check(bench->driver);
-}
-
-static void change(bench_t *bench, const message_deliver_t *delivery, unsigned amount)
-{
-    change_to(bench, delivery, 1, bytes_of(amount));
-}
-
-/* The state in the end of the lane's batch. */
-static const store_state_t *appended(bench_t *bench)
-{
-    const lane_batch_t *batch = driver_take_batch(bench->driver, bench->lane);
-    assert_non_null(batch);
-    assert_int_equal(batch->end_count, 1);
-    return batch->ends[0].state;
-}
-
-/* Begins with a state that is read, and changes it to so much. */
-static bench_t open_changed(unsigned amount)
-{
-    bench_t bench = open();
-    ask(&bench, REQUEST_DURABLE);
-    assert_true(read_states(&bench, NULL));
-    expect_state(&bench, (fabric_bytes_t){NULL, 0});
-    change(&bench, driver_delivery(bench.driver, "w"), amount);
-    driver_commit(bench.driver);
-    return bench;
-}
-
-static void answer(bench_t *bench, const message_deliver_t *delivery)
-{
-    driver_result(bench->driver, "w", delivery, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
-}
+#include "tests/unit/persisted_bench.h"
 
 static const router_slice_t *take_slice(bench_t *bench)
 {
@@ -249,7 +110,6 @@ static void a_worker_without_the_state_is_given_it(void **state)
     driver_result(bench.driver, "w", first, STATUS_NOT_TAKEN, FABRIC_ERROR_STATE_MISSING);
     assert_false(is_given(&bench)); /* the second one is still there */
     driver_result(bench.driver, "w", second, STATUS_NOT_TAKEN, FABRIC_ERROR_ENTITY_DEFECT);
-    driver_pass_alive(bench.driver, 200, (const char *const[]){"w", "c", NULL});
     expect_state(&bench, bytes_of(7));
     const message_deliver_t *again = driver_delivery(bench.driver, "w");
     assert_int_equal(again->request_id, first->request_id);
@@ -289,6 +149,35 @@ static void settled_states_are_forgotten_when_there_are_many(void **state)
     }
     driver_check(bench.driver);
     free(large);
+    driver_close(&bench.driver);
+}
+
+/* Also where there is no room for more than one. */
+static void states_that_are_read_together_are_all_used(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    config.lanes = 1;
+    config.state_bytes_free = 0;
+    bench_t bench = open_with(&config);
+    const char *ids[] = {"a", "b", "c"};
+    state_value_t *values[3];
+    for (unsigned i = 0; i < 3; i++) {
+        driver_ask(bench.driver, "c", bench.next++, ids[i], REQUEST_DURABLE);
+        store_state_t row = row_of(i);
+        row.entity = fabric_bytes_of(ids[i]);
+        values[i] = state_value_new(&row);
+    }
+    driver_commit(bench.driver);
+    router_states_t read;
+    assert_true(router_take_states(bench.driver->router, 0, &read));
+    assert_int_equal(read.count, 3);
+    router_states_loaded(bench.driver->router, 0, FABRIC_OK, values, 3, 3, bench.driver->now_ms);
+    driver_pull(bench.driver);
+    driver_check(bench.driver);
+    assert_int_equal(driver_count(bench.driver, "w", KIND_DELIVER), 3);
+    assert_int_equal(HASH_CNT(by_name, bench.driver->router->lanes[0].persisted.by_name), 1);
     driver_close(&bench.driver);
 }
 
@@ -388,137 +277,6 @@ static void a_new_activation_begins_with_changes_that_count(void **state)
     driver_pass_alive(bench.driver, 200, (const char *const[]){"w", "c", NULL});
     expect_state(&bench, bytes_of(3));
     (void)driver_delivery(bench.driver, "w");
-    driver_close(&bench.driver);
-}
-
-/* The message ends, and what it has changed does not count. */
-enum { LARGE_BYTES = 512, SMALL_BYTES = LARGE_BYTES - 1 };
-
-/* Two messages in flight leave states of these sizes, the second one of sixes, and a third one
- * leaves the state as it is. The broker does not know what is in states of version 2. */
-static void change_twice(bench_t *bench, size_t first, size_t second)
-{
-    uint8_t fives[LARGE_BYTES];
-    uint8_t sixes[LARGE_BYTES];
-    memset(fives, 5, sizeof fives);
-    memset(sixes, 6, sizeof sixes);
-    for (unsigned i = 0; i < 3; i++) {
-        ask(bench, REQUEST_DURABLE);
-    }
-    change_to(bench, driver_delivery(bench->driver, "w"), 2, fabric_bytes(fives, first));
-    change_to(bench, driver_delivery(bench->driver, "w"), 2, fabric_bytes(sixes, second));
-    answer(bench, driver_delivery(bench->driver, "w"));
-}
-
-static void expect_bytes(const store_state_t *state, uint8_t byte, size_t size)
-{
-    assert_non_null(state);
-    assert_int_equal(state->state.size, size);
-    assert_int_equal(state->state.data[0], byte);
-    assert_int_equal(state->state.data[size - 1], byte);
-}
-
-static void an_entry_has_only_the_last_large_state_of_an_entity(void **state)
-{
-    static const size_t sizes[][2] = {{LARGE_BYTES, LARGE_BYTES},
-                                      {LARGE_BYTES, LARGE_BYTES}, /* it does not know the first */
-                                      {SMALL_BYTES, LARGE_BYTES},
-                                      {LARGE_BYTES, SMALL_BYTES},
-                                      {SMALL_BYTES, SMALL_BYTES}};
-    (void)state;
-    bench_t bench = open_changed(4);
-    for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        change_twice(&bench, sizes[i][0], sizes[i][1]);
-        const lane_batch_t *batch = driver_take_batch(bench.driver, bench.lane);
-        assert_int_equal(batch->end_count, 3);
-        if (sizes[i][0] == LARGE_BYTES && sizes[i][1] == LARGE_BYTES) {
-            assert_null(batch->ends[0].state);
-        } else {
-            expect_bytes(batch->ends[0].state, 5, sizes[i][0]);
-        }
-        expect_bytes(batch->ends[1].state, 6, sizes[i][1]);
-        assert_null(batch->ends[2].state);
-        driver_batch_done(bench.driver, bench.lane);
-        driver_check(bench.driver);
-    }
-    driver_close(&bench.driver);
-}
-
-/* A crash between the two entries must not lose what the first of their messages has changed. */
-static void each_entry_has_the_state_of_its_own_ends(void **state)
-{
-    (void)state;
-    router_config_t config;
-    driver_config(&config);
-    config.batch_items_max = 1;
-    bench_t bench = open_with(&config);
-    ask(&bench, REQUEST_DURABLE);
-    assert_true(read_states(&bench, NULL));
-    change(&bench, driver_delivery(bench.driver, "w"), 4);
-    driver_commit(bench.driver);
-    change_twice(&bench, LARGE_BYTES, LARGE_BYTES);
-    expect_bytes(appended(&bench), 5, LARGE_BYTES);
-    driver_batch_done(bench.driver, bench.lane);
-    expect_bytes(appended(&bench), 6, LARGE_BYTES);
-    driver_batch_done(bench.driver, bench.lane);
-    assert_null(appended(&bench));
-    driver_close(&bench.driver);
-}
-
-static void expect_refused(bench_t *bench, const message_deliver_t *delivery, fabric_bytes_t sent,
-                           uint64_t status)
-{
-    message_result_state_t result = {.shard = delivery->shard,
-                                     .home_epoch = delivery->home_epoch,
-                                     .owner_sequence = delivery->owner_sequence,
-                                     .activation = delivery->activation,
-                                     .request_id = delivery->request_id,
-                                     .status = status,
-                                     .error = status == STATUS_FAILURE ? FABRIC_ERROR_ENTITY_FAILURE
-                                                                       : FABRIC_OK,
-                                     .payload = fabric_bytes("\x92\xa1x\x01", 4),
-                                     .version = 1,
-                                     .state = sent};
-    driver_send(bench->driver, "w", result_state, &result);
-    driver_commit(bench->driver);
-    const message_reply_t *reply = driver_replied(bench->driver, "c", bench->next - 1);
-    assert_int_equal(reply->status, STATUS_DEFECT);
-    assert_int_equal(reply->error, FABRIC_ERROR_MALFORMED_MESSAGE);
-    ask(bench, REQUEST_DURABLE);
-    expect_state(bench, bytes_of(2));
-    answer(bench, driver_delivery(bench->driver, "w"));
-    driver_commit(bench->driver);
-    (void)driver_replied(bench->driver, "c", bench->next - 1);
-}
-
-static void a_state_that_must_not_count_does_not(void **state)
-{
-    (void)state;
-    bench_t bench = open_changed(2);
-    (void)driver_replied(bench.driver, "c", 1);
-    ask(&bench, REQUEST_DURABLE);
-    expect_refused(&bench, driver_delivery(bench.driver, "w"), fabric_bytes("\x91\xc0", 2), 0);
-    ask(&bench, REQUEST_DURABLE);
-    expect_refused(&bench, driver_delivery(bench.driver, "w"), fabric_bytes("", 0), 0);
-    ask(&bench, REQUEST_DURABLE);
-    expect_refused(&bench, driver_delivery(bench.driver, "w"), bytes_of(5), STATUS_DEFECT);
-    ask(&bench, REQUEST_DURABLE);
-    expect_refused(&bench, driver_delivery(bench.driver, "w"), bytes_of(5), STATUS_FAILURE);
-    driver_close(&bench.driver);
-}
-
-static void a_type_without_persisted_states_has_none(void **state)
-{
-    (void)state;
-    bench_t bench = {.driver = driver_open(), .next = 1};
-    driver_client(bench.driver, "c", 1);
-    driver_worker(bench.driver, "w", 9);
-    ask(&bench, REQUEST_DURABLE);
-    assert_false(read_states(&bench, NULL));
-    change(&bench, driver_delivery(bench.driver, "w"), 5);
-    driver_commit(bench.driver);
-    assert_int_equal(driver_replied(bench.driver, "c", 1)->error, FABRIC_ERROR_MALFORMED_MESSAGE);
-    assert_int_equal(driver_counters(bench.driver).states_given, 0);
     driver_close(&bench.driver);
 }
 
@@ -681,14 +439,11 @@ int main(void)
         cmocka_unit_test(after_a_defect_the_state_is_given_again),
         cmocka_unit_test(a_worker_without_the_state_is_given_it),
         cmocka_unit_test(settled_states_are_forgotten_when_there_are_many),
+        cmocka_unit_test(states_that_are_read_together_are_all_used),
         cmocka_unit_test(states_that_wait_for_a_checkpoint_are_bounded),
         cmocka_unit_test(no_state_is_given_while_a_message_is_in_flight),
         cmocka_unit_test(a_change_is_part_of_its_messages_end),
         cmocka_unit_test(a_new_activation_begins_with_changes_that_count),
-        cmocka_unit_test(an_entry_has_only_the_last_large_state_of_an_entity),
-        cmocka_unit_test(each_entry_has_the_state_of_its_own_ends),
-        cmocka_unit_test(a_state_that_must_not_count_does_not),
-        cmocka_unit_test(a_type_without_persisted_states_has_none),
         cmocka_unit_test(a_checkpoint_writes_what_is_durable),
         cmocka_unit_test(a_dropped_lane_takes_its_states_along),
         cmocka_unit_test(an_adopted_state_is_given_and_written),
