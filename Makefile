@@ -381,7 +381,7 @@ SID_ROOT ?= $(HOME)/.cache/fabric/sid
 check-sid:
 	@sh tests/check-sid $(SID_ROOT)
 
-## make fuzz             every fuzzer for SECONDS (default 60), two at a time; inputs that break something are kept (SEED=S: always the same inputs)
+## make fuzz             every fuzzer for SECONDS (default 60), two at a time; inputs that break something are kept (SEED=S: the same inputs each time, as far as libFuzzer can)
 SECONDS ?= 60
 fuzz:
 	@sh .ci/packages analyse
