@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "core/memory.h"
+#include "core/message.h"
 
 enum { LANES_MAX = 16, LINE_SIZE = 200 };
 
@@ -13,7 +15,7 @@ typedef unsigned long long ull;
 
 typedef struct audited_lane {
     bool known; /* it has a row of `checkpoint` */
-    uint64_t checkpoint;
+    uint64_t checkpoint, checkpoint_begun;
     bool begun; /* an entry was seen; the next five are of the last one */
     uint64_t number, epoch, log_bytes;
     uint8_t incarnation[16];
@@ -44,6 +46,7 @@ struct journal_audit {
     audited_lane_t lanes[LANES_MAX];
     audited_message_t *messages;
     audited_kept_t *kept;
+    state_audit_t *states;
     const decoded_row_t *row; /* whose records are visited */
 };
 
@@ -51,6 +54,7 @@ journal_audit_t *journal_audit_new(const audit_listener_t *listener)
 {
     journal_audit_t *audit = memory_allocate_zeroed(1, sizeof *audit);
     audit->listener = *listener;
+    audit->states = state_audit_new(listener->fault, listener->context);
     return audit;
 }
 
@@ -76,6 +80,7 @@ void journal_audit_destroy(journal_audit_t **audit)
             free(message);
         }
         free_kept(*audit);
+        state_audit_destroy(&(*audit)->states);
         free(*audit);
         *audit = NULL;
     }
@@ -110,13 +115,15 @@ static audited_lane_t *lane_of(journal_audit_t *audit, uint64_t lane)
 
 /* ---- the journal ---- */
 
-void journal_audit_checkpoint(journal_audit_t *audit, uint64_t lane, uint64_t number)
+void journal_audit_checkpoint(journal_audit_t *audit, uint64_t lane, uint64_t number,
+                              uint64_t begun)
 {
     if (lane >= LANES_MAX) {
         say(audit, "there is no lane %llu", (ull)lane);
         return;
     }
-    audit->lanes[lane] = (audited_lane_t){.known = true, .checkpoint = number};
+    audit->lanes[lane] =
+        (audited_lane_t){.known = true, .checkpoint = number, .checkpoint_begun = begun};
 }
 
 static void begin_message(journal_audit_t *audit, const decoded_record_t *record)
@@ -166,6 +173,20 @@ static void end_message(journal_audit_t *audit, const decoded_record_t *record)
     }
     message->ended = audit->row->number;
     message->dead = record->kind == DECODED_DEAD;
+}
+
+/* Only a reply leaves a state, and only that of its message's entity. */
+static void take_state(journal_audit_t *audit, const decoded_record_t *record)
+{
+    const audited_message_t *message = find(audit, record->id);
+    if (message && message->entity_hash != decoded_entity_hash(record->type, record->entity)) {
+        say(audit, "request %llu ends with the state of another entity", (ull)record->id);
+    }
+    if (record->status != STATUS_OK) {
+        say(audit, "request %llu ends with status %llu and a state", (ull)record->id,
+            (ull)record->status);
+    }
+    state_audit_result(audit->states, audit->row->lane, audit->row->number, record);
 }
 
 /* The entity's record; made where there is none. */
@@ -229,6 +250,9 @@ static void take_record(void *context, uint32_t number, const decoded_record_t *
         clear_entity(audit, record);
     } else if (record->kind == DECODED_ALIVE) {
         keep_alive(audit, record);
+    }
+    if (record->kind == DECODED_RESULT && record->state.size > 0) {
+        take_state(audit, record);
     }
     if (record->kind != DECODED_ADOPT && record->id > audit->row->last_id) {
         say(audit, "entry %llu of lane %llu has request %llu and a smaller last id",
@@ -361,6 +385,20 @@ void journal_audit_kept(journal_audit_t *audit, const audit_kept_t *row)
     }
 }
 
+static audit_progress_t progress_of(const audited_lane_t *lane)
+{
+    return (audit_progress_t){lane->checkpoint, lane->checkpoint_begun, lane->number};
+}
+
+void journal_audit_state(journal_audit_t *audit, const audit_state_t *row)
+{
+    const audited_lane_t *lane = lane_of(audit, row->lane);
+    if (lane) {
+        audit_progress_t progress = progress_of(lane);
+        state_audit_row(audit->states, row, &progress);
+    }
+}
+
 /* ---- the end ---- */
 
 /* A row of a checkpoint that was cut off may know more. */
@@ -401,10 +439,12 @@ void journal_audit_end(journal_audit_t *audit)
 {
     for (uint64_t lane = 0; lane < LANES_MAX; lane++) {
         const audited_lane_t *audited = &audit->lanes[lane];
+        audit_progress_t progress = progress_of(audited);
         if (audited->known && (!audited->begun || audited->checkpoint > audited->number)) {
             say(audit, "lane %llu has a checkpoint at entry %llu beyond its journal", (ull)lane,
                 (ull)audited->checkpoint);
         }
+        state_audit_end(audit->states, lane, &progress);
     }
     const audited_message_t *message;
     const audited_message_t *next;

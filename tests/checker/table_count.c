@@ -87,6 +87,7 @@ table_count_t table_count_read(testbed_t *bed, const table_filter_t *filter)
         count.dead += has_message(&dump, dump.dead_letters[i].request_id);
     }
     count.calls = count_keys(&dump);
+    count.states = dump.state_count;
     table_dump_free(&dump);
     return count;
 }

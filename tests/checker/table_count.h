@@ -23,6 +23,7 @@ typedef struct table_count {
     uint64_t answered; /* of these, with a reply of status OK */
     uint64_t dead;     /* of these, as dead letters */
     uint64_t last_id;  /* the largest request id */
+    uint64_t states;   /* entities that have a row with their state, of all types */
 } table_count_t;
 
 /* Reads the tables. Fails the test where it cannot, and where entries and rows contradict each

@@ -105,7 +105,8 @@ static void take_fault(void *context, const char *text)
 
 static void audit_checkpoint(void *context, const fabric_bytes_t *columns)
 {
-    journal_audit_checkpoint(context, number_of(columns[0]), number_of(columns[1]));
+    journal_audit_checkpoint(context, number_of(columns[0]), number_of(columns[1]),
+                             number_of(columns[2]));
 }
 
 static void audit_entry(void *context, const fabric_bytes_t *columns)
@@ -151,12 +152,31 @@ static void audit_kept(void *context, const fabric_bytes_t *columns)
     journal_audit_kept(context, &row);
 }
 
+typedef struct states {
+    journal_audit_t *audit;
+    size_t count;
+} states_t;
+
+static void audit_state(void *context, const fabric_bytes_t *columns)
+{
+    states_t *states = context;
+    audit_state_t row = {.lane = number_of(columns[0]),
+                         .type = columns[1],
+                         .entity = columns[2],
+                         .shard = number_of(columns[3]),
+                         .number = number_of(columns[4]),
+                         .version = number_of(columns[5]),
+                         .state = columns[6]};
+    states->count++;
+    journal_audit_state(states->audit, &row);
+}
+
 table_dump_t table_dump_read(testbed_t *bed)
 {
     table_dump_t dump = {0};
     audit_listener_t listener = {take_record, take_fault, &dump};
     journal_audit_t *audit = journal_audit_new(&listener);
-    testbed_query_rows(bed, "SELECT lane, number FROM checkpoint", audit_checkpoint, audit);
+    testbed_query_rows(bed, "SELECT lane, number, begun FROM checkpoint", audit_checkpoint, audit);
     testbed_query_rows(bed,
                        "SELECT lane, number, epoch, incarnation, last_id, created_ms, log_bytes, "
                        "checksum, adopt, calls, body FROM journal ORDER BY lane, number",
@@ -167,6 +187,11 @@ table_dump_t table_dump_read(testbed_t *bed)
     testbed_query_rows(bed, "SELECT lane, request_id, body FROM dead_letter", audit_dead, audit);
     testbed_query_rows(bed, "SELECT lane, type, entity, shard, number, causes FROM kept_alive",
                        audit_kept, audit);
+    states_t states = {.audit = audit};
+    testbed_query_rows(bed,
+                       "SELECT lane, type, entity, shard, number, version, state FROM entity_state",
+                       audit_state, &states);
+    dump.state_count = states.count;
     journal_audit_end(audit);
     journal_audit_destroy(&audit);
     return dump;

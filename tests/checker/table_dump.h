@@ -48,6 +48,7 @@ typedef struct table_dump {
     size_t reply_count;
     table_dead_letter_t *dead_letters;
     size_t dead_letter_count;
+    size_t state_count; /* entities with a row of `entity_state` */
     table_fault_t *faults;
     size_t fault_count;
 } table_dump_t;

@@ -1,5 +1,6 @@
 /* Processes of a test build die at each of their crash points: what was accepted is handled once
- * and in order, every call ends, and service resumes as soon as the process is started again.
+ * and in order, every call ends, and service resumes as soon as the process is started again. What
+ * persisted entities hold is what their replies have said.
  *
  * The programs print their points, so a new point is tested as soon as it exists. In one cluster
  * one process dies again and again, each time at another point, and is started without a point in
@@ -21,6 +22,7 @@
 #include "tests/harness/crash_points.h"
 #include "tests/harness/machine.h"
 #include "tests/harness/probe_load.h"
+#include "tests/harness/purse_load.h"
 #include "tests/checker/workload.h"
 
 enum {
@@ -38,7 +40,8 @@ enum {
     VISITOR = 2 /* the worker that comes and goes */
 };
 
-static workload_t *load; /* NULL: not yet */
+static workload_t *load;    /* NULL: not yet */
+static purse_load_t purses; /* beside it */
 
 /* ---- the load ---- */
 
@@ -46,6 +49,16 @@ static void start_load(testbed_t *bed)
 {
     const workload_options_t options = {.inflight = INFLIGHT, .rate = RATE};
     load = workload_start(bed, &options);
+    purse_load_start(&purses, bed->client);
+}
+
+static void end_load_and_check(void)
+{
+    if (!workload_run_until(load, purse_load_ends, &purses, WAIT_MAX_MS)) {
+        fail_msg("%u calls to purses stay open", purses.open);
+    }
+    purse_load_check(&purses);
+    workload_end_and_check(&load);
 }
 
 /* Calls that ended well. */
@@ -57,6 +70,7 @@ static uint64_t served(void)
 
 static bool has_served_up_to(void *wanted)
 {
+    purse_load_step(&purses);
     return served() >= *(uint64_t *)wanted || stop_requested();
 }
 
@@ -112,6 +126,9 @@ static bool dies(process_t *process)
 static bool has_ended(void *context)
 {
     trial_t *trial = context;
+    if (load) {
+        purse_load_step(&purses);
+    }
     return !process_runs(trial->victim) || trial->over(trial) || stop_requested();
 }
 
@@ -296,35 +313,14 @@ static void kill_visitor(testbed_t *bed)
     }
 }
 
-/* Whether a point is passed in making what a database gets once, so that only the first life of a
- * cluster can reach it. */
-static bool is_founding(const char *name)
-{
-    return strncmp(name, "group_put.", 10) == 0 || strncmp(name, "type_put.", 9) == 0;
-}
-
-static bool begins_with(const char *name, const char *prefix)
-{
-    return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
-static bool is_of_a_purge(const char *name)
-{
-    return begins_with(name, "purge.");
-}
-
-static bool is_of_a_hand_over(const char *name)
-{
-    return begins_with(name, "hand_over.") || begins_with(name, "give_up.");
-}
-
 /* Nothing breaks the connection to a file. Only a successor removes a broker. A broker that is
  * alone hands over no lane: see broker_dies_in_a_hand_over. Journals are not purged here, since the
  * checker reads them: see broker_dies_in_a_purge. */
 static bool is_beyond(const testbed_t *bed, const char *name)
 {
-    return (!bed->database[0] && begins_with(name, "settle.")) || begins_with(name, "remove.") ||
-           begins_with(name, "broker.removed") || is_of_a_hand_over(name) || is_of_a_purge(name);
+    return (!bed->database[0] && crash_begins_with(name, "settle.")) ||
+           crash_begins_with(name, "remove.") || crash_begins_with(name, "broker.removed") ||
+           crash_is_of_a_hand_over(name) || crash_is_of_a_purge(name);
 }
 
 static unsigned random_passing(void)
@@ -353,7 +349,7 @@ static void start_trials(trial_t *trial, testbed_t *bed, process_t *victim)
 static void found(trial_t *trial, const crash_points_t *points)
 {
     for (size_t i = 0; i < points->count; i++) {
-        if (!is_founding(points->names[i])) {
+        if (!crash_is_founding(points->names[i])) {
             continue;
         }
         kill_if_running(trial->victim);
@@ -396,7 +392,7 @@ static void broker_dies(void **state)
     crash_points_t points = crash_points_of("fabric-broker");
     unsigned missed = 0;
     machine_measure();
-    bed->programs = crash_programs();
+    crash_choose_programs(bed, PURSE_MODULE);
     testbed_start(bed, 0);
     start_trials(&trial, bed, &bed->cluster.broker);
     found(&trial, &points);
@@ -404,7 +400,7 @@ static void broker_dies(void **state)
     check_service();
     for (size_t i = 0; i < points.count; i++) {
         const char *name = points.names[i];
-        if (is_founding(name) || is_beyond(bed, name)) {
+        if (crash_is_founding(name) || is_beyond(bed, name)) {
             continue;
         }
         unsigned rung = broker_dies_at(&trial, name, 1, UINT_MAX);
@@ -416,7 +412,7 @@ static void broker_dies(void **state)
             (void)broker_dies_at(&trial, name, random_passing(), 1);
         }
     }
-    workload_end_and_check(&load);
+    end_load_and_check();
     assert_int_equal(missed, 0);
 }
 
@@ -444,14 +440,14 @@ static void broker_dies_in_a_purge(void **state)
     crash_points_t points = crash_points_of("fabric-broker");
     unsigned reached = 0;
     machine_measure();
-    bed->programs = crash_programs();
+    crash_choose_programs(bed, PURSE_MODULE);
     bed->broker_arguments = arguments;
     testbed_start(bed, WORKERS);
     start_trials(&trial, bed, &bed->cluster.broker);
     calls = (probe_load_t){
         .client = bed->client, .prefix = "call", .entities = INFLIGHT, .inflight = INFLIGHT};
     for (size_t i = 0; i < points.count; i++) {
-        if (is_of_a_purge(points.names[i])) {
+        if (crash_is_of_a_purge(points.names[i])) {
             kill_if_running(trial.victim);
             arm(&trial, points.names[i], 1 + reached);
             restart_broker(bed, trial.environment);
@@ -496,7 +492,7 @@ static void worker_dies(void **state)
     crash_points_t points = crash_points_of("fabric-worker");
     unsigned missed = 0;
     machine_measure();
-    bed->programs = crash_programs();
+    crash_choose_programs(bed, PURSE_MODULE);
     testbed_start(bed, WORKERS);
     start_trials(&trial, bed, &bed->cluster.workers[WORKERS - 1]);
     start_load(bed);
@@ -511,7 +507,7 @@ static void worker_dies(void **state)
             (void)worker_dies_at(&trial, points.names[i], random_passing(), 1);
         }
     }
-    workload_end_and_check(&load);
+    end_load_and_check();
     assert_int_equal(missed, 0);
 }
 
@@ -605,7 +601,7 @@ static void standby_takes_over(void **state)
     trial_t trial = {.bed = bed};
     machine_measure();
     snprintf(lease_ms, sizeof lease_ms, "%u", (unsigned)machine_scaled(LEASE_MS));
-    bed->programs = crash_programs();
+    crash_choose_programs(bed, PURSE_MODULE);
     bed->broker_arguments = arguments;
     bed->lanes = 1; /* which the leader keeps until it dies */
     testbed_start(bed, 0);
@@ -623,7 +619,7 @@ static void standby_takes_over(void **state)
     for (size_t i = 0; i < sizeof leader_points / sizeof leader_points[0]; i++) {
         leader_dies_at(&trial, leader_points[i]);
     }
-    workload_end_and_check(&load);
+    end_load_and_check();
 }
 
 /* ---- hand-overs ---- */
@@ -667,13 +663,13 @@ static void broker_dies_in_a_hand_over(void **state)
     crash_points_t points = crash_points_of("fabric-broker");
     unsigned reached = 0;
     machine_measure();
-    bed->programs = crash_programs();
+    crash_choose_programs(bed, PURSE_MODULE);
     testbed_start_brokers(bed, 2, WORKERS);
     start_load(bed);
     check_service();
     for (size_t i = 0; i < points.count; i++) {
         const char *name = points.names[i];
-        if (is_of_a_hand_over(name)) {
+        if (crash_is_of_a_hand_over(name)) {
             dies_on(&trial, name, &bed->cluster.standby, drains);
             check_service(); /* by the other one */
             dies_on(&trial, name, &bed->cluster.broker, shares);
@@ -684,7 +680,7 @@ static void broker_dies_in_a_hand_over(void **state)
         }
     }
     assert_true(reached > 0);
-    workload_end_and_check(&load);
+    end_load_and_check();
 }
 
 int main(void)

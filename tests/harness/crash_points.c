@@ -44,3 +44,35 @@ crash_points_t crash_points_of(const char *program)
     assert_true(points.count > 0);
     return points;
 }
+
+void crash_choose_programs(testbed_t *bed, const char *module)
+{
+    static char path[FOLDER_PATH_SIZE + 64];
+    static const char *const arguments[] = {"--module", path, NULL};
+    char programs[FOLDER_PATH_SIZE];
+    reason_t reason = {{0}};
+    assert_int_equal(folder_of_programs(&reason, programs), FABRIC_OK);
+    snprintf(path, sizeof path, "%s/%s", programs, module);
+    bed->programs = crash_programs();
+    bed->worker_arguments = arguments;
+}
+
+bool crash_begins_with(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+bool crash_is_founding(const char *name)
+{
+    return crash_begins_with(name, "group_put.") || crash_begins_with(name, "type_put.");
+}
+
+bool crash_is_of_a_purge(const char *name)
+{
+    return crash_begins_with(name, "purge.");
+}
+
+bool crash_is_of_a_hand_over(const char *name)
+{
+    return crash_begins_with(name, "hand_over.") || crash_begins_with(name, "give_up.");
+}

@@ -5,7 +5,7 @@
 #ifndef TESTS_HARNESS_CRASH_POINTS_H
 #define TESTS_HARNESS_CRASH_POINTS_H
 
-#include <stddef.h>
+#include "tests/harness/testbed.h"
 
 enum { CRASH_POINTS_MAX = 64, CRASH_NAME_SIZE = 40 };
 
@@ -19,5 +19,15 @@ typedef struct crash_points {
 const char *crash_programs(void);
 /* The points of "fabric-broker" or "fabric-worker", in the program's order: that of a life. */
 crash_points_t crash_points_of(const char *program);
+
+/* Before a testbed starts: these programs, and workers with one more module, as "../tests/...". */
+void crash_choose_programs(testbed_t *bed, const char *module);
+
+bool crash_begins_with(const char *name, const char *prefix);
+/* Whether a point is passed in making what a database gets once, so that only the first life of a
+ * cluster can reach it. */
+bool crash_is_founding(const char *name);
+bool crash_is_of_a_purge(const char *name);
+bool crash_is_of_a_hand_over(const char *name);
 
 #endif

@@ -594,3 +594,32 @@ void testbed_break_connections(testbed_t *bed)
     assert_true(kills.size > 0);
     assert_true(mariadb_execute(bed->database, kills.text));
 }
+
+typedef struct connections {
+    const char *database;
+    unsigned count;
+} connections_t;
+
+static void count_connection(void *context, const fabric_bytes_t *columns)
+{
+    connections_t *connections = context;
+    connections->count +=
+        fabric_bytes_equal(columns[3], fabric_bytes_of(connections->database)) ? 1 : 0;
+}
+
+static bool is_alone(void *context)
+{
+    testbed_t *bed = context;
+    mysql_url_t url;
+    assert_int_equal(mysql_url_parse(bed->cluster.database.url, NULL, &url), FABRIC_OK);
+    connections_t connections = {.database = url.database};
+    testbed_query_rows(bed, PROCESS_LIST, count_connection, &connections);
+    return connections.count == 1; /* the one that asks */
+}
+
+void testbed_wait_disconnected(testbed_t *bed)
+{
+    if (bed->database[0]) {
+        testbed_wait_until(bed, is_alone, bed, "the end of all connections to the database");
+    }
+}

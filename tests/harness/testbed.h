@@ -125,6 +125,9 @@ void testbed_restart_standby(testbed_t *bed);
 void testbed_restart(testbed_t *bed, uint32_t workers);
 /* Breaks all connections to the test's database, which is on a server. */
 void testbed_break_connections(testbed_t *bed);
+/* Waits until nobody is connected to the test's database: a server may still be at the last
+ * statement of a broker that was killed. */
+void testbed_wait_disconnected(testbed_t *bed);
 /* Stops the brokers and workers in order, so that the database can be looked at. */
 void testbed_stop_processes(testbed_t *bed);
 

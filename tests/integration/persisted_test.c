@@ -1,15 +1,17 @@
 /* Persisted states: what was answered is there after workers and brokers were killed, and nothing
- * else is. On SQLite with one broker, and on MariaDB with three. */
+ * else is. On SQLite with one broker, and on MariaDB with three. At the end of each test rows and
+ * journals are compared. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/clock.h"
+#include "tests/checker/table_count.h"
 #include "tests/harness/invocation.h"
 #include "tests/harness/purse.h"
 #include "tests/harness/testbed.h"
 
-enum { BROKERS = 3, WAIT_MAX_MS = 60000, PURSES = 24, CALLS = 600, KILL_EACH = 150 };
+enum { BROKERS = 3, WAIT_MAX_MS = 60000, PURSES = 24, CALLS = 600, KILL_EACH = 150, BURST = 64 };
 
 static const char *const quick[] = {"--backoff-ms", "20", "--backoff-max-ms", "100", NULL};
 
@@ -77,6 +79,29 @@ static bool is_checkpointed(void *context)
     return testbed_sum(bed, "journal_bytes") == 0;
 }
 
+/* ---- what is stored ---- */
+
+/* Of so many entities, or more. No broker runs. */
+static void audit(testbed_t *bed, uint64_t states)
+{
+    assert_in_range(table_count_read(bed, NULL).states, states, UINT64_MAX);
+}
+
+static void stop_and_audit(testbed_t *bed, uint64_t states)
+{
+    testbed_stop_processes(bed); /* the last checkpoints are whole */
+    audit(bed, states);
+}
+
+static void kill_and_audit(testbed_t *bed, uint64_t states)
+{
+    for (uint32_t i = 0; i < bed->cluster.broker_count; i++) {
+        testbed_kill(&bed->cluster.brokers[i]);
+    }
+    testbed_wait_disconnected(bed);
+    audit(bed, states);
+}
+
 /* ---- one purse ---- */
 
 static void a_state_outlives_workers_and_brokers(void **state)
@@ -98,6 +123,7 @@ static void a_state_outlives_workers_and_brokers(void **state)
     kill_worker(bed, 0);
     expect(bed, "alice", 120); /* from its row */
     expect(bed, "bob", 0);
+    stop_and_audit(bed, 1);
 }
 
 static void a_defect_goes_back_to_what_is_stored(void **state)
@@ -114,6 +140,7 @@ static void a_defect_goes_back_to_what_is_stored(void **state)
                                        &purse_snatch, &(purse_amount_t){5}, &content, &outcome),
                      FABRIC_ERROR_ENTITY_DEFECT);
     expect(bed, "alice", 100);
+    stop_and_audit(bed, 1);
 }
 
 /* What its handler has changed is gone for the next message, and after a crash. */
@@ -133,6 +160,7 @@ static void a_failure_changes_nothing(void **state)
     kill_broker(bed, 0);
     kill_worker(bed, 0);
     expect(bed, "alice", 70);
+    stop_and_audit(bed, 1);
 }
 
 /* Nobody sends it anything. Another purse tells what its worker has done. */
@@ -169,6 +197,7 @@ static void a_kept_entity_comes_back_with_its_state(void **state)
     assert_int_equal(content.amount, 123);
     assert_int_equal(content.handled, 1);
     assert_int_equal(content.restored, 1); /* it is this instance */
+    stop_and_audit(bed, 1);
 }
 
 /* An instance stays while its owner stays: its state is sent once. */
@@ -183,6 +212,7 @@ static void reads_write_nothing_and_instances_stay(void **state)
     assert_int_equal(ask(bed, "alice", &purse_put, 0).handled, 10);
     assert_int_equal(testbed_sum(bed, "states_changed"), 1);
     assert_int_equal(testbed_sum(bed, "states_given"), 1);
+    stop_and_audit(bed, 1);
 }
 
 static int64_t fill(testbed_t *bed, int64_t byte)
@@ -213,6 +243,7 @@ static void a_large_state_comes_back(void **state)
     kill_broker(bed, 0);
     kill_worker(bed, 0);
     assert_int_equal(fill(bed, 9), 8);
+    stop_and_audit(bed, 1);
 }
 
 static invocation_t invocation;
@@ -243,6 +274,7 @@ static void the_state_is_shown(void **state)
     assert_int_equal(show(bed, PURSE_TYPE, "alice"), 0);
     assert_string_equal(invocation.output, "{\"amount\": 100, \"builds\": 1}\n");
     assert_int_not_equal(show(bed, "Nonsense", "alice"), 0);
+    stop_and_audit(bed, 1);
 }
 
 /* ---- many purses ---- */
@@ -303,6 +335,15 @@ static void states_equal_the_replies(void **state)
         snprintf(id, sizeof id, "purse-%zu", i);
         expect(bed, id, load.amounts[i]);
     }
+    testbed_wait_until(bed, is_checkpointed, bed, "a checkpoint");
+    while (load.started < CALLS + BURST) {
+        begin_one(bed, (size_t)(load.started % PURSES));
+    }
+    while (load.ended < CALLS + BURST / 2) {
+        (void)fabric_client_wait(bed->client, 5);
+        testbed_poll(deadline_ms, "the ends of half the calls");
+    }
+    kill_and_audit(bed, PURSES); /* while rows and journal say different things */
 }
 
 #define PERSISTED_TEST(name)                                                                       \

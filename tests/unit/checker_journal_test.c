@@ -297,7 +297,7 @@ static int set_up(void **state)
     story->writer = journal_writer_new();
     story->rows = journal_writer_new();
     story->next = (store_entry_t){.lane = 1, .adopt = true, .last_id = ID + 100};
-    journal_audit_checkpoint(story->audit, 1, CHECKPOINT);
+    journal_audit_checkpoint(story->audit, 1, CHECKPOINT, CHECKPOINT);
     append(story);
     take_lane(story, 1);
     put_message(story, A);
@@ -401,7 +401,8 @@ static void a_row_with_a_number_before_its_message_is_found(void **state)
 static void a_dead_letter_that_is_missing_is_found(void **state)
 {
     story_t *story = *state;
-    journal_audit_checkpoint(story->audit, 2, 1); /* another lane, which is past its dead letter */
+    journal_audit_checkpoint(story->audit, 2, 1,
+                             1); /* another lane, which is past its dead letter */
     story->next = (store_entry_t){.lane = 2, .adopt = true, .last_id = ID + 100};
     story->log_bytes = 0;
     append(story);
@@ -522,7 +523,7 @@ static void tell_of_kept(story_t *story)
                          .entity = fabric_bytes_of("a"),
                          .shard = {0x10002},
                          .causes = 1};
-    journal_audit_checkpoint(story->audit, 2, 1);
+    journal_audit_checkpoint(story->audit, 2, 1, 1);
     story->next = (store_entry_t){.lane = 2, .adopt = true, .last_id = ID + 100};
     story->log_bytes = 0;
     append(story);
@@ -574,6 +575,28 @@ static void a_row_of_no_kept_entity_is_found(void **state)
     end_expecting(story, "kept_alive: an entity of lane 2 has causes 3, and 1 by the journal\n");
 }
 
+static store_message_t message_to(const char *entity, uint64_t id)
+{
+    store_message_t message = message_of(id);
+    message.shard = (shard_id_t){0x10002};
+    message.type = fabric_bytes_of("T");
+    message.entity = fabric_bytes_of(entity);
+    return message;
+}
+
+static void a_state_that_must_not_count_is_found(void **state)
+{
+    story_t *story = *state;
+    store_message_t other = message_to("b", B);
+    store_reply_t reply = {.status = 1, .error = 2};
+    add_rows(story, 0, 3);
+    journal_put_result_with_state(story->writer, &other, B, &reply, 3, fabric_bytes_of("b"));
+    append(story);
+    journal_audit_end(story->audit);
+    assert_non_null(strstr(story->faults, "request 1002 ends with the state of another entity\n"
+                                          "request 1002 ends with status 1 and a state\n"));
+}
+
 #define audit_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -600,6 +623,7 @@ int main(void)
         audit_test(rows_of_kept_entities_are_right),
         audit_test(a_kept_entity_without_its_row_is_found),
         audit_test(a_row_of_no_kept_entity_is_found),
+        audit_test(a_state_that_must_not_count_is_found),
     };
     return cmocka_run_group_tests_name("checker_journal", tests, NULL, NULL);
 }
