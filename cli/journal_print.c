@@ -239,6 +239,47 @@ static void set_key(json_t *object, const journal_record_t *record, bool whole)
     }
 }
 
+static json_t *event_list(const journal_record_t *record)
+{
+    json_t *list = json_array();
+    journal_events_reader_t reader = journal_events_open(&record->events);
+    store_event_t event = {.sequence = 0};
+    while (journal_events_next(&reader, &event)) {
+        json_t *object = json_object();
+        set_number(object, "sequence", event.sequence);
+        set_name(object, "tag", event.tag);
+        set_number(object, "version", event.version);
+        set_hexadecimal(object, "payload", event.payload);
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+/* The state and the events that a handler has left. */
+static void set_effects(json_t *object, const journal_record_t *record, bool whole)
+{
+    const store_state_t *state = &record->state;
+    if (state->type.size == 0) {
+        return;
+    }
+    set_name(object, "type", state->type);
+    set_name(object, "entity", state->entity);
+    if (state->state.size > 0) {
+        set_number(object, "state_version", state->version);
+        set_number(object, "state_bytes", state->state.size);
+    }
+    if (state->sequence > 0) {
+        set_number(object, "state_sequence", state->sequence);
+    }
+    if (record->events.count > 0) {
+        set_number(object, "first_event", record->events.first);
+        set_number(object, "event_count", record->events.count);
+        if (whole) {
+            json_object_set_new(object, "events", event_list(record));
+        }
+    }
+}
+
 static void set_fields(json_t *object, const journal_record_t *record, bool whole)
 {
     switch (record->kind) {
@@ -267,12 +308,7 @@ static void set_fields(json_t *object, const journal_record_t *record, bool whol
         if (record->key_hash) {
             set_key(object, record, whole);
         }
-        if (record->state.state.size > 0) {
-            set_name(object, "type", record->state.type);
-            set_name(object, "entity", record->state.entity);
-            set_number(object, "state_version", record->state.version);
-            set_number(object, "state_bytes", record->state.state.size);
-        }
+        set_effects(object, record, whole);
         break;
     case RECORD_ATTEMPT:
         set_attempts(object, record->attempts);
@@ -318,6 +354,22 @@ static json_t *object_of(journal_read_t read, const journal_record_t *record, bo
 
 /* ---- lines ---- */
 
+static void print_events(FILE *file, json_t *list, const char *between)
+{
+    size_t index;
+    json_t *event;
+    json_array_foreach(list, index, event)
+    {
+        fprintf(file,
+                "%sevent=%" JSON_INTEGER_FORMAT " tag=%s version=%" JSON_INTEGER_FORMAT
+                " payload=%s",
+                between, json_integer_value(json_object_get(event, "sequence")),
+                json_string_value(json_object_get(event, "tag")),
+                json_integer_value(json_object_get(event, "version")),
+                json_string_value(json_object_get(event, "payload")));
+    }
+}
+
 /* " key=value" for each member, but for the first, which is the kind. */
 static void print_members(FILE *file, json_t *object, const char *between)
 {
@@ -332,6 +384,8 @@ static void print_members(FILE *file, json_t *object, const char *between)
             fprintf(file, "%s%s=%s", between, key, json_string_value(value));
         } else if (json_is_integer(value)) {
             fprintf(file, "%s%s=%" JSON_INTEGER_FORMAT, between, key, json_integer_value(value));
+        } else if (json_is_array(value)) {
+            print_events(file, value, between);
         } else {
             fprintf(file, "%s%s", between, key);
         }

@@ -37,7 +37,7 @@
 #include "core/reason.h"
 #include "core/store_message.h"
 
-#define STORE_SCHEMA_VERSION 6
+#define STORE_SCHEMA_VERSION 7
 
 /* Of a cluster that is founded without being told. */
 #define STORE_SHARDS_PER_GROUP_DEFAULT 300u
@@ -266,6 +266,11 @@ typedef struct store_slice {
     size_t dead_count;
     const store_key_t *keys; /* inserted, or replaced */
     size_t key_count;
+    /* Inserted, in this order, before the states; ignored where they are there. Of an entity in the
+     * order of their sequences, also over the slices of a checkpoint, and before the state that
+     * contains them. */
+    const store_event_t *events;
+    size_t event_count;
     const store_state_t *states; /* inserted, or replaced; each entity at most once */
     size_t state_count;
     const store_kept_t *kept;   /* inserted, or replaced; those without a cause are deleted, and */
@@ -291,6 +296,13 @@ typedef struct store_range {
 typedef struct store_entity_name {
     fabric_bytes_t type, entity;
 } store_entity_name_t;
+
+/* Which events of one entity to load: those behind sequence `after`, in order, at most `limit`. */
+typedef struct store_history {
+    store_entity_name_t name;
+    uint64_t after;
+    uint32_t limit;
+} store_history_t;
 
 /* How many rows of one entity a lane has, and where. */
 typedef struct store_backlog {
@@ -337,6 +349,8 @@ typedef void store_visit_key_fn(void *context, const store_key_t *key);
 typedef void store_visit_name_fn(void *context, const store_key_name_t *name);
 typedef void store_visit_state_fn(void *context, const store_state_t *state);
 typedef void store_visit_kept_fn(void *context, const store_kept_t *kept);
+/* `history`: the index of the history that the event belongs to. */
+typedef void store_visit_event_fn(void *context, size_t history, const store_event_t *event);
 
 /* An adapter: one constant table. Each function's errors, besides those named: STORE_UNAVAILABLE,
  * STORE_BUSY, and for changing calls STORE_UNKNOWN. `reason`, where there is one, may be NULL. */
@@ -473,7 +487,7 @@ typedef struct store_driver {
     /* One transaction, which begins with a locking read of the lane's row: FENCED. STORE_LOST, and
      * nothing was changed: the rows are complete neither as of `settled` nor, since the last slice
      * may be repeated, as of `begun`, or the entry `begun` is not there, as in an older copy of the
-     * database. */
+     * database; or an event is there with the sequence of one of these, and is another one. */
     fabric_error_t (*checkpoint)(store_t *store, const store_hold_t *hold,
                                  const store_slice_t *slice);
     /* Visits the rows of the ranges, range by range. Stops when the bodies of the rows visited
@@ -524,6 +538,15 @@ typedef struct store_driver {
      * rows were visited. */
     fabric_error_t (*load_states)(store_t *store, uint32_t lane, const store_entity_name_t *names,
                                   size_t count, uint64_t bytes_max, store_visit_state_fn *visit,
+                                  void *context, size_t *done);
+
+    /* ---- events of entities ---- */
+
+    /* Visits the rows of the histories, history by history. Stops when the payloads of the rows
+     * visited reach `bytes_max`, also within a history. `*done` gets how many histories were read
+     * to their ends, or limits. */
+    fabric_error_t (*load_events)(store_t *store, uint32_t lane, const store_history_t *histories,
+                                  size_t count, uint64_t bytes_max, store_visit_event_fn *visit,
                                   void *context, size_t *done);
 
     /* ---- entities that are kept alive ---- */

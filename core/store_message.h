@@ -42,8 +42,24 @@ typedef struct store_state {
     shard_id_t shard;
     uint64_t number;      /* of a row: of the entry as of which it is true */
     uint32_t version;     /* of its schema, as its type counts */
+    uint64_t sequence;    /* of the last event that it contains; 0: its type appends none */
     fabric_bytes_t state; /* by that schema; never empty */
 } store_state_t;
+
+/* An event that an entity has appended. Written once, never changed, never deleted. */
+typedef struct store_event {
+    fabric_bytes_t type, entity;
+    shard_id_t shard;
+    uint64_t sequence;      /* 1, 2, ... of its entity, without gaps; at most STORE_SEQUENCE_MAX */
+    uint64_t number;        /* of the entry that has it */
+    request_id_t id;        /* of the message whose handler has appended it */
+    int64_t recorded_ms;    /* Unix time */
+    fabric_bytes_t tag;     /* what kind of event it is; never empty */
+    uint32_t version;       /* of the tag's schema, as the type counts */
+    fabric_bytes_t payload; /* by that schema */
+} store_event_t;
+
+#define STORE_SEQUENCE_MAX ((uint64_t)INT64_MAX)
 
 /* What keeps an entity alive, so that it comes back without a message; bits. */
 typedef enum alive_cause {

@@ -106,6 +106,8 @@ static const char table_sizes[] =
                                          " length(text) + length(body)")
     "UNION ALL " ESTIMATE("primary_key", "104 + length(payload)")
     "UNION ALL " ESTIMATE("entity_state", "40 + length(type) + length(entity) + length(state)")
+    "UNION ALL " ESTIMATE("event", "56 + length(type) + length(entity) + length(tag) +"
+                                   " length(payload)")
     "UNION ALL " ESTIMATE("kept_alive", "32 + length(type) + length(entity)")
     "UNION ALL " ESTIMATE("entity_type", "8 + length(name) + length(description)")
     "UNION ALL " ESTIMATE("shard_group", "8 + length(name)")

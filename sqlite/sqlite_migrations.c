@@ -1,4 +1,4 @@
-/* The schema, and what becomes of versions 1 to 5: core/sql/sql_migration.h says in which order.
+/* The schema, and what becomes of versions 1 to 6: core/sql/sql_migration.h says in which order.
  * All of it is one transaction. A version that was released is never edited: changes get a number
  * of their own. */
 #include "sqlite/sqlite_migrations.h"
@@ -41,7 +41,7 @@ static const char from_version_3[] = "ALTER TABLE broker ADD COLUMN secret BLOB 
  */
 static const char from_version_5[] =
     "DROP VIEW IF EXISTS fabric_scheduled; DROP VIEW IF EXISTS fabric_kept_alive;"
-    "DROP VIEW IF EXISTS fabric_states;"
+    "DROP VIEW IF EXISTS fabric_states; DROP VIEW IF EXISTS fabric_events;"
     "ALTER TABLE primary_key RENAME TO old_primary_key;" KEY_TABLE
     "INSERT INTO primary_key SELECT lane, hash, entity_hash, request_id, shard, number, until_ms,"
     " status, error, code, payload FROM old_primary_key ORDER BY lane, entity_hash, hash;"
@@ -51,6 +51,10 @@ static const char from_version_5[] =
 static const char up_to_version_5[] =
     "ALTER TABLE cluster ADD COLUMN registered_ms INTEGER NOT NULL DEFAULT 0;"
     "UPDATE cluster SET registered_ms = 1 WHERE EXISTS (SELECT 1 FROM entity_type);";
+
+/* In version 6 no type appended events. */
+static const char from_version_6[] =
+    "ALTER TABLE entity_state ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;";
 
 /* SQLite has no statement that depends on what is there. */
 static fabric_error_t carry_over(sql_store_t *store, const store_cluster_t *wanted,
@@ -73,6 +77,9 @@ static fabric_error_t carry_over(sql_store_t *store, const store_cluster_t *want
     }
     if (!error && version > 0 && version <= 5) {
         error = store->engine->execute(store, up_to_version_5);
+    }
+    if (!error && version == 6) {
+        error = store->engine->execute(store, from_version_6);
     }
     return error;
 }
@@ -141,7 +148,12 @@ static const char tables[] =
     "CREATE TABLE IF NOT EXISTS entity_state ("
     " lane INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, shard INTEGER NOT NULL,"
     " number INTEGER NOT NULL, version INTEGER NOT NULL, state BLOB NOT NULL,"
-    " PRIMARY KEY (lane, type, entity)) WITHOUT ROWID;"
+    " sequence INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (lane, type, entity)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS event ("
+    " lane INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, sequence INTEGER NOT NULL,"
+    " shard INTEGER NOT NULL, number INTEGER NOT NULL, request_id INTEGER NOT NULL,"
+    " recorded_ms INTEGER NOT NULL, tag BLOB NOT NULL, version INTEGER NOT NULL,"
+    " payload BLOB NOT NULL, PRIMARY KEY (lane, type, entity, sequence)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS kept_alive ("
     " lane INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, shard INTEGER NOT NULL,"
     " number INTEGER NOT NULL, causes INTEGER NOT NULL,"

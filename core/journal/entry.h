@@ -44,6 +44,10 @@ void journal_put_result(journal_writer_t *writer, const store_message_t *message
 void journal_put_result_with_state(journal_writer_t *writer, const store_message_t *message,
                                    uint64_t position, const store_reply_t *reply, uint32_t version,
                                    fabric_bytes_t state);
+/* The same, with all that the handler has left: see journal_effects_t. */
+void journal_put_result_with_effects(journal_writer_t *writer, const store_message_t *message,
+                                     uint64_t position, const store_reply_t *reply,
+                                     const journal_effects_t *effects);
 void journal_put_attempt(journal_writer_t *writer, const store_message_t *message,
                          uint64_t position, journal_attempts_t attempts);
 void journal_put_dead(journal_writer_t *writer, const store_message_t *message, uint64_t position,
@@ -101,8 +105,8 @@ journal_read_t journal_read_next(journal_reader_t *reader, journal_record_t *rec
 /* One record by itself, as in store_pending.body and store_dead_row.body. The writer collects the
  * records; the bytes of each stay valid until the next put or reset. */
 fabric_bytes_t journal_record_of(journal_writer_t *writer, size_t index);
-/* MALFORMED_MESSAGE, or UNKNOWN_KIND. The entity's hash of a RESULT or ATTEMPT stands in the index
- * only, and is 0 here. */
+/* MALFORMED_MESSAGE, or UNKNOWN_KIND. The entity's hash of an ATTEMPT, and of a RESULT with neither
+ * state nor events, stands in the index only, and is 0 here. */
 FABRIC_MUST_USE fabric_error_t journal_record_decode(fabric_bytes_t bytes,
                                                      journal_record_t *record);
 

@@ -101,9 +101,17 @@ void journal_put_result_with_state(journal_writer_t *writer, const store_message
                                    uint64_t position, const store_reply_t *reply, uint32_t version,
                                    fabric_bytes_t state)
 {
+    const journal_effects_t effects = {.version = version, .state = state};
+    journal_put_result_with_effects(writer, message, position, reply, &effects);
+}
+
+void journal_put_result_with_effects(journal_writer_t *writer, const store_message_t *message,
+                                     uint64_t position, const store_reply_t *reply,
+                                     const journal_effects_t *effects)
+{
     add_message_to_index(writer, RECORD_RESULT, message);
     add_to_calls(writer, message, true);
-    record_put_result(&writer->records, message, position, reply, version, state);
+    record_put_result(&writer->records, message, position, reply, effects);
 }
 
 void journal_put_attempt(journal_writer_t *writer, const store_message_t *message,

@@ -24,6 +24,8 @@ struct journal_fold {
     size_t clear_count, clear_capacity;
     store_state_t *states; /* in the order of the records */
     size_t state_count, state_capacity;
+    store_event_t *events; /* the same */
+    size_t event_count, event_capacity;
     store_kept_t *kept; /* in the order of the records */
     size_t kept_count, kept_capacity;
     uint8_t **bodies; /* copies; the items' views point into them */
@@ -52,6 +54,7 @@ void journal_fold_destroy(journal_fold_t **fold)
         free((*fold)->items);
         free((*fold)->clears);
         free((*fold)->states);
+        free((*fold)->events);
         free((*fold)->slots);
         free((*fold)->kept);
         free(*fold);
@@ -157,6 +160,30 @@ static void add_state(journal_fold_t *fold, const store_state_t *state)
     fold->states = memory_reserve(fold->states, fold->state_count + 1, &fold->state_capacity,
                                   sizeof *fold->states);
     fold->states[fold->state_count++] = *state;
+}
+
+/* ---- events ---- */
+
+const store_event_t *journal_fold_events(const journal_fold_t *fold, size_t *count)
+{
+    *count = fold->event_count;
+    return fold->events;
+}
+
+static void add_events(journal_fold_t *fold, const journal_record_t *record)
+{
+    journal_events_reader_t reader = journal_events_open(&record->events);
+    store_event_t event = {.type = record->state.type,
+                           .entity = record->state.entity,
+                           .shard = record->shard,
+                           .number = fold->number + 1, /* the entry is being taken */
+                           .id = record->id,
+                           .recorded_ms = record->events.recorded_ms};
+    while (journal_events_next(&reader, &event)) {
+        fold->events = memory_reserve(fold->events, fold->event_count + 1, &fold->event_capacity,
+                                      sizeof *fold->events);
+        fold->events[fold->event_count++] = event;
+    }
 }
 
 /* ---- entities that are kept alive ---- */
@@ -347,6 +374,9 @@ static bool apply_body(journal_fold_t *fold, journal_reader_t *reader)
             apply_record(item, &record);
             if (record.state.state.size > 0) {
                 add_state(fold, &record.state);
+            }
+            if (record.events.count > 0) {
+                add_events(fold, &record);
             }
         } else {
             apply_damaged(item, &record);

@@ -95,6 +95,10 @@ const journal_clear_t *journal_fold_clears(const journal_fold_t *fold, size_t *c
 /* The states of entities that the entries hold, in their order: the last one of an entity counts,
  * and overrules its row. Valid as the items are. */
 const store_state_t *journal_fold_states(const journal_fold_t *fold, size_t *count);
+/* The events that the entries hold, in the order of the records, which for each entity is that of
+ * their sequences. Where a sequence is left out, a record that cannot be read had it. Valid as the
+ * items are. */
+const store_event_t *journal_fold_events(const journal_fold_t *fold, size_t *count);
 /* NULL: the entries do not speak of it. */
 const journal_item_t *journal_fold_find(const journal_fold_t *fold, request_id_t id);
 

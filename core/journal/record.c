@@ -16,6 +16,7 @@ enum {
     CLEAR_FIELDS = 3,
     ALIVE_FIELDS = 3,
     STATE_FIELDS = 4,      /* more: of a RESULT that has changed its entity's persisted state */
+    EVENT_FIELDS = 4,      /* more than those: of one whose entity's type appends events */
     KEY_FIELDS = 2,        /* more: of a RESULT whose message has a primary key */
     PLACE_FIELDS = 1,      /* more: of a RESULT or ATTEMPT whose message has a time of delivery */
     DEAD_PLACE_FIELDS = 1, /* the same of a DEAD */
@@ -290,13 +291,37 @@ void record_put_move(wire_writer_t *out, const store_message_t *message, uint64_
     end_record(out, mark);
 }
 
-static void put_state(wire_writer_t *out, const store_message_t *message, uint32_t version,
-                      fabric_bytes_t state)
+/* ---- a RESULT ---- */
+
+static bool has_events(const journal_effects_t *effects)
 {
+    return effects->events.count > 0 || effects->sequence > 0;
+}
+
+/* How many fields tell the effects. */
+static uint32_t effect_fields(const journal_effects_t *effects)
+{
+    uint32_t state = effects->state.size > 0 ? STATE_FIELDS : 0;
+    return has_events(effects) ? STATE_FIELDS + EVENT_FIELDS : state;
+}
+
+static void put_effects(wire_writer_t *out, const store_message_t *message,
+                        const journal_effects_t *effects)
+{
+    if (effect_fields(effects) == 0) {
+        return;
+    }
     wire_put_str(out, message->type);
     wire_put_str(out, message->entity);
-    wire_put_uint(out, version);
-    wire_put_bin(out, state);
+    wire_put_uint(out, effects->version);
+    wire_put_bin(out, effects->state);
+    if (has_events(effects)) {
+        wire_put_uint(out, effects->sequence);
+        wire_put_uint(out, effects->events.first);
+        wire_put_int(out, effects->events.recorded_ms);
+        wire_put_array(out, effects->events.count);
+        wire_append(out, effects->events.list.data, effects->events.list.size);
+    }
 }
 
 static void get_state(wire_reader_t *fields, journal_record_t *record)
@@ -308,15 +333,33 @@ static void get_state(wire_reader_t *fields, journal_record_t *record)
     state->version = get_u32(fields);
     state->state = wire_get_bin(fields);
     fields->failed |= state->type.size == 0 || state->type.size > LIMIT_NAME_BYTES_MAX ||
-                      state->entity.size == 0 || state->entity.size > LIMIT_NAME_BYTES_MAX ||
-                      state->state.size == 0;
+                      state->entity.size == 0 || state->entity.size > LIMIT_NAME_BYTES_MAX;
+}
+
+/* Whether the state contains all events up to the last one here, and there is one of the two. */
+static bool effects_fit(const store_state_t *state, const journal_events_t *events)
+{
+    if (state->state.size == 0) {
+        return events->count > 0 && state->sequence == 0 && state->version == 0;
+    }
+    return state->sequence > 0 && state->sequence <= STORE_SEQUENCE_MAX &&
+           (events->count == 0 || state->sequence == journal_events_last(events));
+}
+
+static void get_events(wire_reader_t *fields, journal_record_t *record)
+{
+    record->state.sequence = wire_get_uint(fields);
+    record->events.first = wire_get_uint(fields);
+    record->events.recorded_ms = wire_get_int(fields);
+    journal_events_get(fields, &record->events);
+    fields->failed |= !effects_fit(&record->state, &record->events);
 }
 
 void record_put_result(wire_writer_t *out, const store_message_t *message, uint64_t position,
-                       const store_reply_t *reply, uint32_t version, fabric_bytes_t state)
+                       const store_reply_t *reply, const journal_effects_t *effects)
 {
     uint32_t count = RESULT_FIELDS + (message->key_hash ? KEY_FIELDS : 0u) +
-                     (state.size > 0 ? STATE_FIELDS : 0u) + place_fields(message);
+                     effect_fields(effects) + place_fields(message);
     size_t mark = begin_record(out, RECORD_RESULT, message->shard, count);
     wire_put_uint(out, message->id.value);
     put_call(out, message->call);
@@ -327,15 +370,13 @@ void record_put_result(wire_writer_t *out, const store_message_t *message, uint6
         put_key_hash(out, message->key_hash);
         wire_put_int(out, reply->kept_until_ms);
     }
-    if (state.size > 0) {
-        put_state(out, message, version, state);
-    }
+    put_effects(out, message, effects);
     put_place(out, message, position);
     end_record(out, mark);
 }
 
-/* `count`: of the fields that are there. It tells which of the last ones are: a key has two fields,
- * a place one, and a state more than both. */
+/* `count`: of the fields that are there. It tells which of the last ones are: a place has one
+ * field, a key two, a state four, and events, which have those of a state, eight. */
 static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
     record->id.value = wire_get_uint(fields);
@@ -344,7 +385,9 @@ static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record
     record->message_flags = get_u32(fields);
     get_reply(fields, &record->reply);
     bool stateful = count >= RESULT_FIELDS + STATE_FIELDS;
-    uint32_t known = RESULT_FIELDS + (stateful ? STATE_FIELDS : 0u);
+    bool eventful = count >= RESULT_FIELDS + STATE_FIELDS + EVENT_FIELDS;
+    uint32_t known =
+        RESULT_FIELDS + (stateful ? STATE_FIELDS : 0u) + (eventful ? EVENT_FIELDS : 0u);
     if (count >= known + KEY_FIELDS) {
         record->key_hash = get_key_hash(fields);
         fields->failed = fields->failed || !record->key_hash;
@@ -353,6 +396,10 @@ static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record
     }
     if (stateful) {
         get_state(fields, record);
+        fields->failed |= !eventful && record->state.state.size == 0;
+    }
+    if (eventful) {
+        get_events(fields, record);
     }
     return get_place(fields, count, known, record);
 }
@@ -506,7 +553,7 @@ fabric_error_t journal_record_decode(fabric_bytes_t bytes, journal_record_t *rec
     if (decoded.kind == RECORD_MESSAGE || decoded.kind == RECORD_MOVE ||
         decoded.kind == RECORD_DEAD || decoded.kind == RECORD_CLEAR) {
         decoded.entity_hash = journal_entity_hash(decoded.message.type, decoded.message.entity);
-    } else if (decoded.state.state.size > 0) {
+    } else if (decoded.state.type.size > 0) {
         decoded.entity_hash = journal_entity_hash(decoded.state.type, decoded.state.entity);
     } else if (decoded.kind == RECORD_ALIVE) {
         decoded.entity_hash = journal_entity_hash(decoded.kept.type, decoded.kept.entity);

@@ -9,6 +9,7 @@
 
 #include <fabric/error.h>
 
+#include "core/journal/events.h"
 #include "core/reason.h"
 #include "core/store_message.h"
 
@@ -34,13 +35,16 @@ typedef struct journal_record {
     /* In the lane: MESSAGE, MOVE; also RESULT, ATTEMPT and DEAD of a message with a time of
      * delivery. Of all others it is the id. */
     uint64_t position;
-    int64_t deliver_at_ms;       /* RESULT, ATTEMPT: of the message */
-    call_key_t call;             /* RESULT: of the message; DEAD: in `message` */
-    uint64_t contents;           /* RESULT: journal_contents_hash of the message */
-    uint32_t message_flags;      /* RESULT: of the message */
-    const uint8_t *key_hash;     /* RESULT: of the message; NULL: it has no primary key */
-    store_reply_t reply;         /* RESULT, DEAD */
-    store_state_t state;         /* RESULT: of its entity; empty: it has changed none */
+    int64_t deliver_at_ms;   /* RESULT, ATTEMPT: of the message */
+    call_key_t call;         /* RESULT: of the message; DEAD: in `message` */
+    uint64_t contents;       /* RESULT: journal_contents_hash of the message */
+    uint32_t message_flags;  /* RESULT: of the message */
+    const uint8_t *key_hash; /* RESULT: of the message; NULL: it has no primary key */
+    store_reply_t reply;     /* RESULT, DEAD */
+    /* RESULT: of its entity. Its type and id are set where `events` has some, too; without a state,
+     * it has changed none, or the events say how. */
+    store_state_t state;
+    journal_events_t events;     /* RESULT: that it has appended */
     journal_attempts_t attempts; /* MESSAGE (those of a row's body), MOVE, ATTEMPT, DEAD: in all */
     uint32_t cause;              /* DEAD: fabric_error_t */
     fabric_bytes_t text;         /* DEAD: the last error */

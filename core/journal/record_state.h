@@ -51,7 +51,7 @@ void record_put_message(wire_writer_t *out, const store_message_t *message, uint
                         journal_attempts_t attempts);
 void record_put_move(wire_writer_t *out, const store_message_t *message, uint64_t position);
 void record_put_result(wire_writer_t *out, const store_message_t *message, uint64_t position,
-                       const store_reply_t *reply, uint32_t version, fabric_bytes_t state);
+                       const store_reply_t *reply, const journal_effects_t *effects);
 void record_put_attempt(wire_writer_t *out, const store_message_t *message, uint64_t position,
                         journal_attempts_t attempts);
 void record_put_dead(wire_writer_t *out, const store_message_t *message, uint64_t position,

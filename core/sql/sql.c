@@ -111,7 +111,8 @@ void sql_put_incarnation(sql_store_t *store, const incarnation_t *value)
 /* Whether the statement itself makes a NULL of a condition that does not hold. */
 static bool has_condition(sql_statement_t statement)
 {
-    return statement == SQL_JOURNAL_AFTER || statement == SQL_JOURNAL_AFTER_MORE;
+    return statement == SQL_JOURNAL_AFTER || statement == SQL_JOURNAL_AFTER_MORE ||
+           statement == SQL_EVENT_PUT;
 }
 
 fabric_error_t sql_run(sql_store_t *store, sql_statement_t statement, size_t rows,

@@ -99,6 +99,11 @@ fabric_error_t sql_load_states(store_t *store, uint32_t lane, const store_entity
                                size_t count, uint64_t bytes_max, store_visit_state_fn *visit,
                                void *context, size_t *done);
 
+/* sql_events.c */
+fabric_error_t sql_load_events(store_t *store, uint32_t lane, const store_history_t *histories,
+                               size_t count, uint64_t bytes_max, store_visit_event_fn *visit,
+                               void *context, size_t *done);
+
 /* sql_kept.c */
 fabric_error_t sql_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
                              void *context);
@@ -120,6 +125,6 @@ fabric_error_t sql_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn 
     .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
     .count_scheduled_type = sql_count_scheduled_type, .find_scheduled = sql_find_scheduled,        \
     .find_places = sql_find_places, .find_keys = sql_find_keys, .list_keys = sql_list_keys,        \
-    .load_states = sql_load_states, .list_kept = sql_list_kept
+    .load_states = sql_load_states, .load_events = sql_load_events, .list_kept = sql_list_kept
 
 #endif

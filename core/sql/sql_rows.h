@@ -21,6 +21,10 @@ FABRIC_MUST_USE fabric_error_t sql_write_dead(sql_store_t *store, uint32_t lane,
 FABRIC_MUST_USE fabric_error_t sql_write_states(sql_store_t *store, uint32_t lane,
                                                 const store_state_t *rows, size_t count);
 
+/* sql_events.c: inserts events, in this order. STORE_LOST: another one is there. */
+FABRIC_MUST_USE fabric_error_t sql_write_events(sql_store_t *store, uint32_t lane,
+                                                const store_event_t *rows, size_t count);
+
 /* The parameters that name a row of `pending`: lane, entity_hash, position. */
 void sql_put_row_key(sql_store_t *store, uint32_t lane, store_row_key_t key);
 /* The parameters that name a row of `scheduled`: lane, due_ms, request_id. */

@@ -40,6 +40,7 @@ fabric_error_t sql_write_states(sql_store_t *store, uint32_t lane, const store_s
             sql_put_u64(store, row->shard.value);
             sql_put_u64(store, row->number);
             sql_put_u64(store, row->version);
+            sql_put_u64(store, row->sequence);
             sql_put_bytes(store, row->state);
         }
         error = sql_run(store, SQL_STATE_PUT, fitting, NULL);
@@ -62,7 +63,8 @@ static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane,
                              .shard = {sql_u32(store, 2)},
                              .number = sql_u64(store, 3),
                              .version = sql_u32(store, 4),
-                             .state = sql_bytes(store, 5)};
+                             .sequence = sql_u64(store, 5),
+                             .state = sql_bytes(store, 6)};
         *bytes += row.state.size;
         visit(context, &row);
     }

@@ -218,7 +218,52 @@ static uint64_t place(cursor_t *cursor, uint64_t count, uint64_t plain, decoded_
     return count;
 }
 
-/* One with 11 fields or more is that of a message with a primary key. */
+static bool is_name(fabric_bytes_t name)
+{
+    return name.size >= 1 && name.size <= 255;
+}
+
+static void event_list(cursor_t *cursor, decoded_record_t *record)
+{
+    uint64_t count = array(cursor);
+    const uint8_t *begin = cursor->next;
+    for (uint64_t i = 0; i < count && !cursor->bad; i++) {
+        uint64_t parts = array(cursor);
+        fabric_bytes_t tag = string(cursor);
+        (void)number_below(cursor, 32);
+        (void)binary(cursor);
+        cursor->bad = cursor->bad || parts != 3 || !is_name(tag);
+    }
+    record->event_count = count;
+    record->events = fabric_bytes(begin, (size_t)(cursor->next - begin));
+}
+
+/* Which numbers an entity's events and its state may have. */
+static bool numbers_fit(const decoded_record_t *record)
+{
+    const uint64_t most = INT64_MAX;
+    uint64_t first = record->first_event;
+    uint64_t last = record->event_count > 0 ? first + record->event_count - 1 : 0;
+    bool events = record->event_count > 0 ? first >= 1 && first <= most && last <= most
+                                          : first == 0 && record->state.size > 0;
+    bool state = record->state.size > 0
+                     ? record->state_sequence >= 1 && record->state_sequence <= most &&
+                           (last == 0 || record->state_sequence == last)
+                     : record->state_sequence == 0 && record->state_version == 0;
+    return events && state;
+}
+
+static void event_fields(cursor_t *cursor, decoded_record_t *record)
+{
+    record->state_sequence = number(cursor);
+    record->first_event = number(cursor);
+    record->recorded_ms = (int64_t)integer(cursor, true);
+    event_list(cursor, record);
+    cursor->bad = cursor->bad || !numbers_fit(record);
+}
+
+/* The number of fields says which there are: 1 for a place, 2 for a primary key, 4 for a state, and
+ * 8 for events, which have those of a state. */
 static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
 {
     record->id = number(cursor);
@@ -228,7 +273,8 @@ static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t
     record->flags = number_below(cursor, 32);
     reply(cursor, record);
     bool stateful = count >= 13;
-    uint64_t plain = stateful ? 13 : 9;
+    bool eventful = count >= 17;
+    uint64_t plain = eventful ? 17 : stateful ? 13 : 9;
     if (count >= plain + 2) {
         key_hash(cursor, record);
         cursor->bad = cursor->bad || record->key_hash.size == 0;
@@ -240,9 +286,11 @@ static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t
         record->entity = string(cursor);
         record->state_version = number_below(cursor, 32);
         record->state = binary(cursor);
-        cursor->bad = cursor->bad || record->type.size == 0 || record->type.size > 255 ||
-                      record->entity.size == 0 || record->entity.size > 255 ||
-                      record->state.size == 0;
+        cursor->bad = cursor->bad || !is_name(record->type) || !is_name(record->entity) ||
+                      (!eventful && record->state.size == 0);
+    }
+    if (eventful) {
+        event_fields(cursor, record);
     }
     return place(cursor, count, plain, record);
 }

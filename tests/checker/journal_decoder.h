@@ -32,6 +32,10 @@ typedef struct decoded_record {
     int64_t kept_until_ms; /* RESULT with a key_hash */
     fabric_bytes_t state;  /* RESULT that has changed its entity's state; else empty */
     uint64_t state_version;
+    uint64_t state_sequence; /* of the last event that the state contains; 0: the type has none */
+    uint64_t first_event, event_count; /* RESULT that has appended events */
+    int64_t recorded_ms;
+    fabric_bytes_t events; /* as they stand in the record, one after the other */
     fabric_bytes_t reply, text;
     fabric_bytes_t incarnation; /* ADOPT, with the next two */
     uint64_t epoch;

@@ -286,6 +286,66 @@ static void any_operation_can_be_cut_off(void **state)
     assert_int_equal(fixture->brokers[0].id_mark, 77);
 }
 
+static void count_events(void *context, uint32_t lane, const store_event_t *row)
+{
+    assert_int_equal(lane, 0);
+    assert_int_equal(row->sequence, ++*(uint64_t *)context);
+}
+
+static uint64_t events_of(const store_fixture_t *fixture)
+{
+    uint64_t count = 0;
+    memory_store_dump_events(name_of(fixture->url), count_events, &count);
+    return count;
+}
+
+static void ignore_event(void *context, size_t history, const store_event_t *event)
+{
+    (void)context;
+    (void)history;
+    (void)event;
+}
+
+/* Events are appended and taken back with all else of their transaction. */
+static void events_share_the_fate_of_their_checkpoint(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_event_t events[] = {{.type = bytes_of("Order"),
+                               .entity = bytes_of("a"),
+                               .sequence = 1,
+                               .tag = bytes_of("Placed"),
+                               .payload = bytes_of("one")},
+                              {.type = bytes_of("Order"),
+                               .entity = bytes_of("a"),
+                               .sequence = 2,
+                               .tag = bytes_of("Paid")}};
+    store_slice_t slice = {.events = events, .event_count = 1, .begun = 2, .last = true};
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
+    assert_int_equal(events_of(fixture), 1);
+    slice.event_count = 2;
+    slice.begun = 3;
+    inject(fixture, MEMORY_STORE_CHECKPOINT, MEMORY_STORE_UNKNOWN_BEFORE, 0, 1);
+    assert_error(FABRIC_ERROR_STORE_UNKNOWN, write_slice(fixture, &fixture->hold, &slice));
+    assert_int_equal(events_of(fixture), 1);
+    fixture_reconnect(fixture);
+    inject_running(fixture, MEMORY_STORE_CHECKPOINT, 100);
+    assert_error(FABRIC_ERROR_STORE_UNKNOWN, write_slice(fixture, &fixture->hold, &slice));
+    assert_int_equal(events_of(fixture), 1);
+    memory_store_end_running(name_of(fixture->url), true);
+    assert_int_equal(events_of(fixture), 2);
+    fixture_reconnect(fixture);
+    assert_ok(write_slice(fixture, &fixture->hold, &slice)); /* the same once more */
+    assert_int_equal(events_of(fixture), 2);
+    size_t done = 0;
+    store_history_t history = {{events[0].type, events[0].entity}, 0, 9};
+    inject(fixture, MEMORY_STORE_LOAD, MEMORY_STORE_UNAVAILABLE, 0, 1);
+    assert_error(FABRIC_ERROR_STORE_UNAVAILABLE,
+                 fixture->driver->load_events(fixture->store, 0, &history, 1, 1 << 20, ignore_event,
+                                              NULL, &done));
+    memory_store_lose(name_of(fixture->url), 1); /* entry 3, and the event with it */
+    assert_int_equal(events_of(fixture), 1);
+}
+
 static bool count_entry(void *context, const store_entry_t *entry)
 {
     assert_int_equal(entry->number, (*(size_t *)context)++);
@@ -372,6 +432,7 @@ static int faults(void)
         FOUNDED_TEST(an_older_copy_forgets_everything_since),
         FOUNDED_TEST(any_operation_can_be_cut_off),
         FOUNDED_TEST(dumps_show_everything),
+        FOUNDED_TEST(events_share_the_fate_of_their_checkpoint),
         FOUNDED_TEST(twenty_thousand_rows),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* What becomes of databases of schema versions 1 to 5 on MySQL and MariaDB. */
+/* What becomes of databases of schema versions 1 to 6 on MySQL and MariaDB. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -280,7 +280,7 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
     assert_int_equal(number(store, "SELECT COUNT(*) FROM entity_type"), 1);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM information_schema.tables WHERE"
                                    " table_schema = DATABASE() AND table_type = 'BASE TABLE'"),
-                     16);
+                     17);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM primary_key WHERE lane = 0"), 0);
 }
 
@@ -418,6 +418,42 @@ static void version_5_is_migrated(void **state)
     assert_true(mariadb_execute(fixture->url, "DELETE FROM pending WHERE entity_hash = 77;"
                                               "DELETE FROM scheduled WHERE entity_hash = 77;"
                                               "DELETE FROM primary_key;"));
+    check_migrated(fixture, false);
+}
+
+/* Version 6 had no events; its states stay, and contain none. */
+static void version_6_is_migrated(void **state)
+{
+    fixture_t *fixture = *state;
+    store_t *store = fixture->store;
+    reason_t reason = {{0}};
+    uint32_t version = 0;
+    assert_int_equal(apply(store, &reason), FABRIC_OK);
+    assert_true(mariadb_execute(fixture->url, old_schema_6));
+    assert_true(mariadb_execute(fixture->url,
+                                "INSERT INTO entity_state VALUES"
+                                " (3, 'Order', 'o-1', 65539, 7, 2, 'xy'),"
+                                " (4, 'Order', 'o-2', 65540, 18446744073709551615, 1, 'z');"));
+    assert_int_equal(store->driver->schema_status(store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, 6);
+    assert_int_equal(apply(store, &reason), FABRIC_OK);
+    assert_int_equal(store->driver->schema_status(store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, STORE_SCHEMA_VERSION);
+    assert_int_equal(
+        number(store, "SELECT COUNT(*) FROM fabric_states WHERE sequence = 0 AND type = 'Order'"
+                      " AND ((lane = 3 AND id = 'o-1' AND version = 2 AND bytes = 2 AND"
+                      " as_of_entry = 7) OR (lane = 4 AND id = 'o-2' AND version = 1 AND bytes = 1"
+                      " AND as_of_entry = 18446744073709551615))"),
+        2);
+    assert_true(mariadb_execute(fixture->url,
+                                "INSERT INTO event VALUES (3, 'Order', 'o-1', 1, 65539, 7, 900,"
+                                " 1764320000000, 'Add', 2, 'xy');"));
+    assert_int_equal(
+        number(store, "SELECT COUNT(*) FROM fabric_events WHERE lane = 3 AND shard = 'default:3'"
+                      " AND type = 'Order' AND id = 'o-1' AND sequence = 1 AND tag = 'Add' AND"
+                      " version = 2 AND request_id = 900 AND recorded_at ="
+                      " FROM_UNIXTIME(1764320000) AND bytes = 2 AND as_of_entry = 7"),
+        1);
     check_migrated(fixture, false);
 }
 
@@ -579,6 +615,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(version_3_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_4_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_5_is_migrated, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_6_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(another_cluster_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_that_broke_off_is_run_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_whose_answers_are_lost_is_run_again, setup,

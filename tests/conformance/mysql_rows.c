@@ -116,3 +116,40 @@ void mysql_keys_are_listed_by_their_key(void **state)
     assert_int_equal(seen, PAGE);
     assert_false(ended);
 }
+
+static void count_event(void *context, size_t history, const store_event_t *event)
+{
+    (void)history;
+    (void)event;
+    ++*(size_t *)context;
+}
+
+/* So do a page of a long history, and a checkpoint that is written again. */
+void mysql_events_are_found_by_their_key(void **state)
+{
+    enum { EVENTS = 600, PAGE = 20 };
+    store_fixture_t *fixture = *state;
+    store_event_t *events = memory_allocate_zeroed(EVENTS, sizeof *events);
+    for (uint32_t i = 0; i < EVENTS; i++) {
+        events[i] = (store_event_t){.type = bytes_of("Order"),
+                                    .entity = bytes_of(i < EVENTS / 2 ? "a" : "b"),
+                                    .sequence = 1 + i % (EVENTS / 2),
+                                    .tag = bytes_of("Placed")};
+    }
+    store_slice_t slice = {.events = events, .event_count = EVENTS, .begun = 2, .last = true};
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
+    store_history_t history = {{bytes_of("Order"), bytes_of("a")}, 100, PAGE};
+    size_t seen = 0;
+    size_t done = 0;
+    (void)rows_read(fixture->second);
+    assert_ok(fixture->driver->load_events(fixture->second, 0, &history, 1, 1 << 20, count_event,
+                                           &seen, &done));
+    assert_in_range(rows_read(fixture->second), PAGE - 1, PAGE + 5);
+    assert_int_equal(seen, PAGE);
+    slice.event_count = PAGE;
+    slice.settled = 2;
+    (void)rows_read(fixture->store);
+    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_in_range(rows_read(fixture->store), 0, 2 * PAGE + 20);
+    free(events);
+}

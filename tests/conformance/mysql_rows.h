@@ -6,5 +6,7 @@
 void mysql_rows_are_found_by_their_key(void **state);
 /* A page of keys behind one of an entity that has many. */
 void mysql_keys_are_listed_by_their_key(void **state);
+/* A page of a long history. */
+void mysql_events_are_found_by_their_key(void **state);
 
 #endif

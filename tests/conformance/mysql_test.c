@@ -592,6 +592,7 @@ static int server(void)
         FOUNDED_TEST(test_sr_01_a_stopped_server_times_out),
         FOUNDED_TEST(a_read_only_server_is_refused),
         FOUNDED_TEST(mysql_rows_are_found_by_their_key),
+        FOUNDED_TEST(mysql_events_are_found_by_their_key),
         FOUNDED_TEST(mysql_keys_are_listed_by_their_key),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);

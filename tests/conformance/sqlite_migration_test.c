@@ -1,4 +1,4 @@
-/* Migration of SQLite files from schema versions 1 to 5. */
+/* Migration of SQLite files from schema versions 1 to 6. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -120,7 +120,7 @@ static void check_lane(void *context, const store_lane_t *lane)
 static void expect_rows(const sqlite_file_t *file)
 {
     static const char *const questions[] = {
-        "SELECT count(*) = 12 FROM schema_version JOIN lane WHERE version = 6",
+        "SELECT count(*) = 12 FROM schema_version JOIN lane WHERE version = 7",
         "SELECT count(*) FROM cluster WHERE id = x'000102030405060708090a0b0c0d0e0f' AND lanes = 12"
         " AND CAST(name AS TEXT) = 'fabric' AND shards_per_group = 300",
         "SELECT term = 5 FROM coordinator",
@@ -301,6 +301,41 @@ static void version_5_is_migrated(void **state)
     expect_migrated(file);
 }
 
+/* Version 6 had no events; its states stay, and contain none. */
+static void version_6_is_migrated(void **state)
+{
+    sqlite_file_t *file = *state;
+    reason_t reason = {""};
+    uint32_t version = 0;
+    migrate_from(file, 2);
+    assert_int_equal(sqlite_file_execute(file, old_schema_6), SQLITE_OK);
+    assert_int_equal(sqlite_file_execute(file,
+                                         "INSERT INTO entity_state VALUES"
+                                         " (3, x'4f72646572', x'6f2d31', 65539, 7, 2, x'0102'),"
+                                         " (4, x'4f72646572', x'6f2d32', 65540, 8, 1, x'03');"),
+                     SQLITE_OK);
+    assert_ok(file->store->driver->schema_status(file->store, &reason, &version));
+    assert_int_equal(version, 6);
+    assert_ok(sqlite_file_apply(file->store, "fabric", &reason));
+    assert_int_equal(
+        sqlite_file_number(file, "SELECT count(*) FROM fabric_states WHERE sequence = 0 AND"
+                                 " type = 'Order' AND (lane, id, version, bytes, as_of_entry) IN"
+                                 " (VALUES (3, 'o-1', 2, 2, 7), (4, 'o-2', 1, 1, 8))"),
+        2);
+    assert_int_equal(sqlite_file_execute(file, "INSERT INTO event VALUES"
+                                               " (3, x'4f72646572', x'6f2d31', 1, 65539, 7,"
+                                               " 900, 1800000000000, x'416464', 2, x'0102');"),
+                     SQLITE_OK);
+    assert_int_equal(
+        sqlite_file_number(file, "SELECT count(*) FROM fabric_events WHERE lane = 3 AND"
+                                 " shard = 'default:3' AND type = 'Order' AND id = 'o-1' AND"
+                                 " sequence = 1 AND tag = 'Add' AND version = 2 AND request_id ="
+                                 " 900 AND recorded_at = '2027-01-15 08:00:00.000' AND bytes = 2"
+                                 " AND as_of_entry = 7"),
+        1);
+    expect_migrated(file);
+}
+
 /* ---- what hinders it ---- */
 
 /* Everything that the old file says, as one number. */
@@ -409,6 +444,7 @@ int main(void)
         SQLITE_EMPTY_TEST(version_3_is_migrated),
         SQLITE_EMPTY_TEST(version_4_is_migrated),
         SQLITE_EMPTY_TEST(version_5_is_migrated),
+        SQLITE_EMPTY_TEST(version_6_is_migrated),
         SQLITE_EMPTY_TEST(a_file_of_another_cluster_stays_as_it_is),
         SQLITE_EMPTY_TEST(a_full_disk_leaves_the_file_as_it_was),
         SQLITE_EMPTY_TEST(a_killed_migration_leaves_the_file_as_it_was),

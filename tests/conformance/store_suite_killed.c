@@ -3,6 +3,7 @@
 #include "tests/conformance/store_fixture.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -208,6 +209,122 @@ static void a_slice(void **state)
     kill_before_each_statement(*state, &change);
 }
 
+/* ---- a checkpoint of several slices ---- */
+
+enum { SLICES = 3, PER_SLICE = 3, EVENTS = SLICES * PER_SLICE };
+
+/* In each round of an entity of its own. */
+static const char *event_entity(void)
+{
+    static char name[16];
+    snprintf(name, sizeof name, "e%u", round_number);
+    return name;
+}
+
+static store_event_t killed_event(uint64_t sequence)
+{
+    return (store_event_t){.type = bytes_of("Order"),
+                           .entity = bytes_of(event_entity()),
+                           .shard = shard_id_make(1, 3),
+                           .sequence = sequence,
+                           .number = 9,
+                           .id = {1000 * round_number + sequence},
+                           .tag = bytes_of("Placed"),
+                           .version = 1,
+                           .payload = bytes_of("payload")};
+}
+
+static void prepare_events(store_fixture_t *fixture)
+{
+    assert_ok(put_rows(fixture, &fixture->hold, round_number, 1000 * round_number, 1));
+    while (newest_entry(fixture, 0) < 10 + round_number) {
+        append_some(fixture, &fixture->hold, newest_entry(fixture, 0) + 1, 1);
+    }
+}
+
+/* The last slice has the state that contains all of the events. */
+static fabric_error_t make_events(const store_fixture_t *fixture, store_t *store)
+{
+    store_state_t snapshot = {.type = bytes_of("Order"),
+                              .entity = bytes_of(event_entity()),
+                              .shard = shard_id_make(1, 3),
+                              .number = 9,
+                              .version = 1,
+                              .sequence = EVENTS,
+                              .state = bytes_of("state")};
+    fabric_error_t error = FABRIC_OK;
+    for (unsigned slice = 0; !error && slice < SLICES; slice++) {
+        store_event_t events[PER_SLICE];
+        bool last = slice == SLICES - 1;
+        for (unsigned i = 0; i < PER_SLICE; i++) {
+            events[i] = killed_event(1 + slice * PER_SLICE + i);
+        }
+        store_slice_t part = {.events = events,
+                              .event_count = PER_SLICE,
+                              .states = &snapshot,
+                              .state_count = last,
+                              .settled = 2,
+                              .begun = 10 + round_number,
+                              .last = last};
+        error = fixture->driver->checkpoint(store, &fixture->hold, &part);
+    }
+    return error;
+}
+
+static void count_event(void *context, size_t history, const store_event_t *event)
+{
+    (void)history;
+    assert_int_equal(event->sequence, ++*(uint64_t *)context); /* without gaps */
+    assert_int_equal(event->id.value, 1000 * round_number + event->sequence);
+}
+
+static void note_sequence(void *context, const store_state_t *state)
+{
+    *(uint64_t *)context = state->sequence;
+}
+
+/* How many events there are. A state that is there contains no others. */
+static uint64_t events_made(store_fixture_t *fixture)
+{
+    store_entity_name_t name = {bytes_of("Order"), bytes_of(event_entity())};
+    store_history_t history = {name, 0, 2 * EVENTS};
+    uint64_t count = 0;
+    uint64_t contained = 0;
+    size_t done = 0;
+    assert_ok(fixture->driver->load_events(fixture->second, 0, &history, 1, UINT64_MAX, count_event,
+                                           &count, &done));
+    assert_ok(fixture->driver->load_states(fixture->second, 0, &name, 1, UINT64_MAX, note_sequence,
+                                           &contained, &done));
+    assert_true(contained <= count);
+    bool ended = lane_row(fixture, 0).number == 10 + round_number;
+    assert_true(!ended || (count == EVENTS && contained == EVENTS));
+    return count;
+}
+
+/* Of each entity there are the first events of those that it is to have, wherever the checkpoint is
+ * cut off; and all of them, once each, when it was made again, and once more. */
+static void a_checkpoint_of_events(void **state)
+{
+    store_fixture_t *fixture = *state;
+    bool lived = false;
+    unsigned partly = 0;
+    for (unsigned nth = 1; !lived; nth++) {
+        round_number = nth;
+        assert_in_range(nth, 1, 100);
+        prepare_events(fixture);
+        assert_int_equal(events_made(fixture), 0);
+        lived = kill_before(fixture, make_events, nth);
+        uint64_t made = events_made(fixture);
+        assert_int_equal(made % PER_SLICE, 0);
+        partly += made > 0 && made < EVENTS;
+        for (unsigned i = 0; i < 2; i++) {
+            assert_ok(make_again(fixture, make_events));
+            assert_int_equal(events_made(fixture), EVENTS);
+        }
+    }
+    assert_true(partly > 2 * (SLICES - 1)); /* it was cut off within slices, and between them */
+}
+
 /* ---- who holds what ---- */
 
 static void prepare_assignment(store_fixture_t *fixture)
@@ -396,7 +513,7 @@ int store_suite_killed(void)
         FOUNDED_TEST(an_append),     FOUNDED_TEST(a_taking),  FOUNDED_TEST(a_purge),
         FOUNDED_TEST(a_slice),       FOUNDED_TEST(a_release), FOUNDED_TEST(a_join),
         FOUNDED_TEST(an_assignment), FOUNDED_TEST(a_leaving), FOUNDED_TEST(a_removal),
-        FOUNDED_TEST(a_lease),       EMPTY_TEST(a_founding),
+        FOUNDED_TEST(a_lease),       EMPTY_TEST(a_founding),  FOUNDED_TEST(a_checkpoint_of_events),
     };
     return cmocka_run_group_tests_name("killed", tests, NULL, NULL);
 }

@@ -16,6 +16,21 @@ enum { ENTRIES_MAX = 16, LANE = 3 };
 
 /* ---- one record ---- */
 
+static void put_result_again(journal_writer_t *writer, const journal_record_t *record,
+                             store_message_t *ended)
+{
+    if (record->state.type.size > 0) {
+        ended->type = record->state.type;
+        ended->entity = record->state.entity;
+    }
+    assert_true(journal_events_are_sound(&record->events));
+    journal_effects_t effects = {.version = record->state.version,
+                                 .state = record->state.state,
+                                 .sequence = record->state.sequence,
+                                 .events = record->events};
+    journal_put_result_with_effects(writer, ended, record->position, &record->reply, &effects);
+}
+
 static void put_again(journal_writer_t *writer, const journal_record_t *record)
 {
     store_message_t ended = record->message;
@@ -37,12 +52,7 @@ static void put_again(journal_writer_t *writer, const journal_record_t *record)
         journal_put_move(writer, &record->message, record->position);
         break;
     case RECORD_RESULT:
-        if (record->state.state.size > 0) {
-            ended.type = record->state.type;
-            ended.entity = record->state.entity;
-        }
-        journal_put_result_with_state(writer, &ended, record->position, &record->reply,
-                                      record->state.version, record->state.state);
+        put_result_again(writer, record, &ended);
         break;
     case RECORD_ATTEMPT:
         journal_put_attempt(writer, &ended, record->position, record->attempts);
@@ -162,12 +172,30 @@ static void check_calls(fabric_bytes_t calls)
 
 /* ---- folds ---- */
 
+/* A few events, perhaps, and a state that contains them. */
+static void fuzz_events(fuzz_input_t *input, wire_writer_t *list, journal_record_t *record)
+{
+    uint8_t choice = fuzz_byte(input);
+    wire_writer_reset(list);
+    for (unsigned i = 0; i < choice % 4u; i++) {
+        fabric_bytes_t tag = fuzz_piece(input);
+        journal_events_put(list, tag.size > 0 && tag.size < 256 ? tag : fabric_bytes_of("t"),
+                           fuzz_byte(input), fuzz_piece(input));
+    }
+    record->events = (journal_events_t){.first = choice % 4 ? 1 + fuzz_byte(input) : 0,
+                                        .count = choice % 4,
+                                        .list = wire_writer_bytes(list)};
+    record->state.sequence =
+        record->state.state.size > 0 ? journal_events_last(&record->events) : 0;
+}
+
 /* A body of records that the input chooses, with few ids, so that they meet. */
 static fabric_bytes_t make_body(fuzz_input_t *input, journal_writer_t *writer)
 {
     static const journal_record_kind_t kinds[] = {RECORD_ADOPT,   RECORD_MESSAGE, RECORD_RESULT,
                                                   RECORD_ATTEMPT, RECORD_DEAD,    RECORD_MOVE,
                                                   RECORD_CLEAR,   RECORD_ALIVE};
+    wire_writer_t list = {0};
     journal_writer_reset(writer);
     for (unsigned records = fuzz_byte(input) % 8; records > 0; records--) {
         store_message_t message = {.id = {fuzz_byte(input) % 8},
@@ -188,8 +216,10 @@ static fabric_bytes_t make_body(fuzz_input_t *input, journal_writer_t *writer)
                                             .causes = fuzz_byte(input)}};
         record.state = (store_state_t){
             .type = message.type, .entity = message.entity, .state = fuzz_piece(input)};
+        fuzz_events(input, &list, &record);
         put_again(writer, &record);
     }
+    wire_writer_destroy(&list);
     store_entry_t entry = {.lane = LANE};
     journal_seal(writer, &entry, 0);
     return entry.body;
@@ -232,6 +262,12 @@ static void fold_body(journal_fold_t *fold, fabric_bytes_t body)
 static void check_order(journal_fold_t *fold)
 {
     size_t count = 0;
+    const store_event_t *events = journal_fold_events(fold, &count);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(events[i].sequence > 0 && events[i].tag.size > 0);
+        assert_true(events[i].number <= journal_fold_number(fold));
+        assert_non_null(journal_fold_find(fold, events[i].id));
+    }
     const journal_item_t *items = journal_fold_items(fold, &count);
     for (size_t i = 0; i < count; i++) {
         assert_true(i == 0 || items[i - 1].position <= items[i].position);

@@ -1,4 +1,4 @@
-/* The tables of schema versions 1 to 5: see old_schema.h. */
+/* The tables of schema versions 1 to 6: see old_schema.h. */
 #include "tests/harness/old_schema.h"
 
 /* ---- MySQL and MariaDB ---- */
@@ -111,7 +111,7 @@ const char old_schema_sqlite_2[] =
     "INSERT INTO pending (lane, entity_hash, position, request_id, shard, due_ms, number,"         \
     " attempts, crashes, type, entity, tag, body) SELECT lane, entity_hash, request_id,"           \
     " request_id, shard, due_ms, number, 0, 0, type, entity, tag, body FROM scheduled;"            \
-    "DROP TABLE scheduled; DROP TABLE kept_alive; DROP TABLE entity_state;"
+    "DROP TABLE scheduled; DROP TABLE kept_alive; DROP TABLE entity_state; DROP TABLE event;"
 
 const char old_schema_3[] = "ALTER TABLE broker DROP COLUMN secret;"
                             "DROP TABLE primary_key;" DROP_SCHEDULED "DELETE FROM schema_version;"
@@ -137,3 +137,9 @@ const char old_schema_sqlite_5[] =
     "CREATE INDEX primary_key_until ON primary_key (lane, until_ms) WHERE until_ms IS NOT "
     "NULL;" DROP_SCHEDULED "DELETE FROM schema_version;"
     "INSERT INTO schema_version VALUES (5, CURRENT_TIMESTAMP);";
+
+/* No type appended events. */
+const char old_schema_6[] = "DROP VIEW fabric_events; DROP VIEW fabric_states; DROP TABLE event;"
+                            "ALTER TABLE entity_state DROP COLUMN sequence;"
+                            "DELETE FROM schema_version;"
+                            "INSERT INTO schema_version VALUES (6, CURRENT_TIMESTAMP);";

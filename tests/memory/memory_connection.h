@@ -112,6 +112,9 @@ fabric_error_t memory_list_keys(store_t *base, uint32_t lane, const store_key_na
 fabric_error_t memory_load_states(store_t *base, uint32_t lane, const store_entity_name_t *names,
                                   size_t count, uint64_t bytes_max, store_visit_state_fn *visit,
                                   void *context, size_t *done);
+fabric_error_t memory_load_events(store_t *base, uint32_t lane, const store_history_t *histories,
+                                  size_t count, uint64_t bytes_max, store_visit_event_fn *visit,
+                                  void *context, size_t *done);
 /* The part of a purge that is about keys. */
 void memory_purge_keys(memory_database_t *database, uint32_t lane, const store_purge_t *purge,
                        store_purged_t *purged);

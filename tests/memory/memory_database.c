@@ -1,4 +1,4 @@
-/* The data of an in-memory database: sequences, rows, changes and how they are taken back. */
+/* The data of an in-memory database: rows, changes and how they are taken back. */
 #include "tests/memory/memory_database.h"
 
 #include <assert.h>
@@ -6,77 +6,6 @@
 
 /* Changes that are kept to be taken back; older ones are in force for ever. */
 #define CHANGES_KEPT 50000u
-
-/* ---- sequences ---- */
-
-size_t memory_sequence_from(const memory_sequence_t *sequence, uint64_t key)
-{
-    size_t low = sequence->first;
-    size_t high = sequence->places.count;
-    if (high > low && sequence->places.items[high - 1].key < key) {
-        return high;
-    }
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (sequence->places.items[middle].key < key) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-void *memory_sequence_find(const memory_sequence_t *sequence, uint64_t key)
-{
-    size_t at = memory_sequence_from(sequence, key);
-    bool found = at < sequence->places.count && sequence->places.items[at].key == key;
-    return found ? sequence->places.items[at].item : NULL;
-}
-
-/* The key is not in the sequence. */
-static void sequence_insert(memory_sequence_t *sequence, uint64_t key, void *item)
-{
-    size_t at = memory_sequence_from(sequence, key);
-    memory_place_t *place;
-    if (at == sequence->first && at > 0) {
-        place = &sequence->places.items[--sequence->first];
-    } else {
-        (void)MEMORY_APPEND(&sequence->places);
-        place = &sequence->places.items[at];
-        memmove(place + 1, place, (sequence->places.count - 1 - at) * sizeof *place);
-    }
-    *place = (memory_place_t){key, item};
-}
-
-/* The key is in the sequence. */
-static void sequence_remove(memory_sequence_t *sequence, uint64_t key)
-{
-    size_t at = memory_sequence_from(sequence, key);
-    assert(at < sequence->places.count && sequence->places.items[at].key == key);
-    if (at == sequence->first) {
-        sequence->first++;
-    } else {
-        memory_place_t *place = &sequence->places.items[at];
-        memmove(place, place + 1, (sequence->places.count - 1 - at) * sizeof *place);
-        sequence->places.count--;
-    }
-    if (sequence->first > sequence->places.count / 2) {
-        memmove(sequence->places.items, sequence->places.items + sequence->first,
-                (sequence->places.count - sequence->first) * sizeof(memory_place_t));
-        sequence->places.count -= sequence->first;
-        sequence->first = 0;
-    }
-}
-
-static void sequence_free(memory_sequence_t *sequence)
-{
-    for (size_t i = sequence->first; i < sequence->places.count; i++) {
-        free(sequence->places.items[i].item);
-    }
-    free(sequence->places.items);
-    *sequence = (memory_sequence_t){.first = 0};
-}
 
 /* ---- rows of the tables ---- */
 
@@ -155,6 +84,19 @@ static memory_state_t *copy_state(const store_state_t *row)
     return copy;
 }
 
+static memory_event_t *copy_event(const store_event_t *row)
+{
+    memory_event_t *copy = memory_allocate(sizeof *copy + row->type.size + row->entity.size +
+                                           row->tag.size + row->payload.size);
+    uint8_t *at = copy->bytes;
+    copy->row = *row;
+    copy->row.type = put_bytes(&at, row->type);
+    copy->row.entity = put_bytes(&at, row->entity);
+    copy->row.tag = put_bytes(&at, row->tag);
+    copy->row.payload = put_bytes(&at, row->payload);
+    return copy;
+}
+
 static memory_kept_t *copy_kept(const store_kept_t *kept)
 {
     memory_kept_t *copy = memory_allocate(sizeof *copy + kept->type.size + kept->entity.size);
@@ -177,25 +119,30 @@ static uint64_t kept_place(const store_kept_t *kept)
                                 XXH3_64bits(kept->type.data, kept->type.size));
 }
 
-static void insert_row(memory_lane_t *lane, memory_row_t *row)
+static memory_entity_t *find_entity(memory_entity_t *entities, uint64_t hash)
 {
     memory_entity_t *entity = NULL;
-    HASH_FIND(hh, lane->entities, &row->row.entity_hash, sizeof row->row.entity_hash, entity);
-    if (!entity) {
-        entity = memory_allocate_zeroed(1, sizeof *entity);
-        entity->hash = row->row.entity_hash;
-        HASH_ADD(hh, lane->entities, hash, sizeof entity->hash, entity);
-    }
-    sequence_insert(&entity->rows, row->row.position, row);
+    HASH_FIND(hh, entities, &hash, sizeof hash, entity);
+    return entity;
 }
 
-static void remove_row(memory_lane_t *lane, const memory_row_t *row)
+static void insert_row(memory_entity_t **entities, uint64_t hash, uint64_t key, void *row)
 {
-    memory_entity_t *entity = NULL;
-    HASH_FIND(hh, lane->entities, &row->row.entity_hash, sizeof row->row.entity_hash, entity);
-    sequence_remove(&entity->rows, row->row.position);
+    memory_entity_t *entity = find_entity(*entities, hash);
+    if (!entity) {
+        entity = memory_allocate_zeroed(1, sizeof *entity);
+        entity->hash = hash;
+        HASH_ADD(hh, *entities, hash, sizeof entity->hash, entity);
+    }
+    memory_sequence_insert(&entity->rows, key, row);
+}
+
+static void remove_row(memory_entity_t **entities, uint64_t hash, uint64_t key)
+{
+    memory_entity_t *entity = find_entity(*entities, hash);
+    memory_sequence_remove(&entity->rows, key);
     if (entity->rows.places.count == entity->rows.first) {
-        HASH_DEL(lane->entities, entity);
+        HASH_DEL(*entities, entity);
         free(entity->rows.places.items);
         free(entity);
     }
@@ -249,16 +196,28 @@ static void apply_scheduled(memory_lane_t *lane, memory_row_t *row, bool removed
     }
 }
 
+/* Of a pending message, or an event. */
+static void apply_row(memory_lane_t *lane, const memory_change_t *change)
+{
+    bool event = change->kind == MEMORY_CHANGE_EVENT;
+    memory_entity_t **entities = event ? &lane->histories : &lane->entities;
+    const store_pending_t *pending = &((const memory_row_t *)change->item)->row;
+    const store_event_t *row = &((const memory_event_t *)change->item)->row;
+    uint64_t hash = event ? state_place(row->type, row->entity) : pending->entity_hash;
+    uint64_t key = event ? row->sequence : pending->position;
+    if (change->removed) {
+        remove_row(entities, hash, key);
+    } else {
+        insert_row(entities, hash, key, change->item);
+    }
+}
+
 /* Inserts the item of a change, or removes it. */
 static void apply(memory_database_t *database, const memory_change_t *change)
 {
     memory_lane_t *lane = &database->lanes[change->lane];
-    if (change->kind == MEMORY_CHANGE_ROW && change->removed) {
-        remove_row(lane, change->item);
-        return;
-    }
-    if (change->kind == MEMORY_CHANGE_ROW) {
-        insert_row(lane, change->item);
+    if (change->kind == MEMORY_CHANGE_ROW || change->kind == MEMORY_CHANGE_EVENT) {
+        apply_row(lane, change);
         return;
     }
     if (change->kind == MEMORY_CHANGE_SCHEDULED) {
@@ -285,9 +244,9 @@ static void apply(memory_database_t *database, const memory_change_t *change)
         key = ((memory_dead_row_t *)change->item)->row.id.value;
     }
     if (change->removed) {
-        sequence_remove(sequence, key);
+        memory_sequence_remove(sequence, key);
     } else {
-        sequence_insert(sequence, key, change->item);
+        memory_sequence_insert(sequence, key, change->item);
     }
 }
 
@@ -361,6 +320,7 @@ static void reverse(memory_database_t *database, memory_change_t *change)
     case MEMORY_CHANGE_SCHEDULED:
     case MEMORY_CHANGE_KEY:
     case MEMORY_CHANGE_STATE:
+    case MEMORY_CHANGE_EVENT:
     case MEMORY_CHANGE_KEPT:
         change->removed = !change->removed;
         apply(database, change);
@@ -486,6 +446,27 @@ void memory_state_put(memory_database_t *database, uint32_t lane, const store_st
         change_item(database, MEMORY_CHANGE_STATE, lane, before, true);
     }
     change_item(database, MEMORY_CHANGE_STATE, lane, copy_state(row), false);
+}
+
+const memory_sequence_t *memory_events_find(const memory_lane_t *lane, fabric_bytes_t type,
+                                            fabric_bytes_t entity)
+{
+    const memory_entity_t *found = find_entity(lane->histories, state_place(type, entity));
+    return found ? &found->rows : NULL;
+}
+
+bool memory_event_put(memory_database_t *database, uint32_t lane, const store_event_t *row)
+{
+    const memory_sequence_t *events =
+        memory_events_find(&database->lanes[lane], row->type, row->entity);
+    const memory_event_t *before = events ? memory_sequence_find(events, row->sequence) : NULL;
+    if (before) {
+        return before->row.id.value == row->id.value && before->row.version == row->version &&
+               fabric_bytes_equal(before->row.tag, row->tag) &&
+               fabric_bytes_equal(before->row.payload, row->payload);
+    }
+    change_item(database, MEMORY_CHANGE_EVENT, lane, copy_event(row), false);
+    return true;
 }
 
 void memory_kept_put(memory_database_t *database, uint32_t lane, const store_kept_t *kept)
@@ -640,25 +621,31 @@ void memory_lose_appends(memory_database_t *database, uint32_t appends)
 
 /* ---- the whole ---- */
 
-static void clear_lane(memory_lane_t *lane)
+static void clear_entities(memory_entity_t **entities)
 {
     memory_entity_t *entity;
     memory_entity_t *next;
-    HASH_ITER(hh, lane->entities, entity, next)
+    HASH_ITER(hh, *entities, entity, next)
     {
-        HASH_DEL(lane->entities, entity);
-        sequence_free(&entity->rows);
+        HASH_DEL(*entities, entity);
+        memory_sequence_free(&entity->rows);
         free(entity);
     }
-    sequence_free(&lane->entries);
-    sequence_free(&lane->dead);
+}
+
+static void clear_lane(memory_lane_t *lane)
+{
+    clear_entities(&lane->entities);
+    clear_entities(&lane->histories);
+    memory_sequence_free(&lane->entries);
+    memory_sequence_free(&lane->dead);
     for (size_t i = 0; i < lane->scheduled.count; i++) {
         free(lane->scheduled.items[i]);
     }
     free((void *)lane->scheduled.items);
-    sequence_free(&lane->keys);
-    sequence_free(&lane->states);
-    sequence_free(&lane->kept);
+    memory_sequence_free(&lane->keys);
+    memory_sequence_free(&lane->states);
+    memory_sequence_free(&lane->kept);
 }
 
 void memory_database_clear(memory_database_t *database)

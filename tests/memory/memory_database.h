@@ -40,6 +40,12 @@ typedef struct memory_sequence {
 size_t memory_sequence_from(const memory_sequence_t *sequence, uint64_t key);
 /* NULL where there is none. */
 void *memory_sequence_find(const memory_sequence_t *sequence, uint64_t key);
+/* The key is not in the sequence. */
+void memory_sequence_insert(memory_sequence_t *sequence, uint64_t key, void *item);
+/* The key is in the sequence. */
+void memory_sequence_remove(memory_sequence_t *sequence, uint64_t key);
+/* Frees the items, too. */
+void memory_sequence_free(memory_sequence_t *sequence);
 
 /* ---- what the tables hold ---- */
 
@@ -68,16 +74,21 @@ typedef struct memory_state {
     uint8_t bytes[];
 } memory_state_t;
 
+typedef struct memory_event {
+    store_event_t row; /* views into `bytes` */
+    uint8_t bytes[];
+} memory_event_t;
+
 typedef struct memory_kept {
     store_kept_t kept; /* views into `bytes` */
     uint8_t bytes[];
 } memory_kept_t;
 
-/* The rows of one entity. */
+/* The rows of one entity: its pending messages, or its events. */
 typedef struct memory_entity {
     UT_hash_handle hh;
     uint64_t hash;
-    memory_sequence_t rows; /* memory_row_t by position */
+    memory_sequence_t rows; /* memory_row_t by position, or memory_event_t by sequence */
 } memory_entity_t;
 
 typedef struct memory_lane {
@@ -88,6 +99,7 @@ typedef struct memory_lane {
     MEMORY_LIST(memory_row_t *) scheduled; /* by time, then id */
     memory_sequence_t keys;                /* memory_key_t by a hash of their hashes */
     memory_sequence_t states;              /* memory_state_t by a hash of their names */
+    memory_entity_t *histories;            /* those that have events, by a hash of their names */
     memory_sequence_t kept;                /* memory_kept_t by a hash of their names */
 } memory_lane_t;
 
@@ -103,12 +115,13 @@ typedef MEMORY_LIST(uint8_t) memory_any_list_t;
 /* ---- changes ---- */
 
 typedef enum memory_change_kind {
-    MEMORY_CHANGE_ENTRY, /* an entry was inserted, or removed; the same of the next five */
+    MEMORY_CHANGE_ENTRY, /* an entry was inserted, or removed; the same of the next seven */
     MEMORY_CHANGE_ROW,
     MEMORY_CHANGE_DEAD,
     MEMORY_CHANGE_SCHEDULED,
     MEMORY_CHANGE_KEY,
     MEMORY_CHANGE_STATE,
+    MEMORY_CHANGE_EVENT,
     MEMORY_CHANGE_KEPT,
     MEMORY_CHANGE_BYTES, /* a value at a fixed place was replaced */
     MEMORY_CHANGE_LIST   /* the items of a list were */
@@ -117,10 +130,10 @@ typedef enum memory_change_kind {
 /* One change. Taken back, it becomes its own opposite. */
 typedef struct memory_change {
     memory_change_kind_t kind;
-    bool removed;    /* the first six: `item` belongs to the change */
+    bool removed;    /* the first eight: `item` belongs to the change */
     uint64_t commit; /* which transaction made it */
-    uint32_t lane;   /* the first six */
-    void *item;      /* the first six */
+    uint32_t lane;   /* the first eight */
+    void *item;      /* the first eight */
     void *place;     /* BYTES: the value; LIST: the memory_any_list_t */
     void *before;    /* BYTES, LIST: what was there */
     size_t size;     /* BYTES: of the value; LIST: of one item */
@@ -195,6 +208,11 @@ void memory_kept_put(memory_database_t *database, uint32_t lane, const store_kep
 memory_state_t *memory_state_find(const memory_lane_t *lane, fabric_bytes_t type,
                                   fabric_bytes_t entity);
 void memory_state_put(memory_database_t *database, uint32_t lane, const store_state_t *row);
+/* NULL where there are none. */
+const memory_sequence_t *memory_events_find(const memory_lane_t *lane, fabric_bytes_t type,
+                                            fabric_bytes_t entity);
+/* One that is there already stays. false: another one is there. */
+bool memory_event_put(memory_database_t *database, uint32_t lane, const store_event_t *row);
 /* NULL where there is none. */
 memory_key_t *memory_key_find(const memory_lane_t *lane, uint64_t entity_hash,
                               const uint8_t hash[STORE_KEY_BYTES]);

@@ -78,10 +78,22 @@ static bool has_base(const memory_lane_t *lane, const store_slice_t *slice)
            memory_sequence_find(&lane->entries, slice->begun);
 }
 
+static bool fits(const store_slice_t *slice)
+{
+    return slice->put_count + slice->amendment_count + slice->delete_count + slice->dead_count +
+               slice->scheduled_count + slice->unscheduled_count + slice->key_count +
+               slice->event_count + slice->state_count + slice->kept_count +
+               (slice->clear ? slice->clear->rows_max : 0) <=
+           STORE_SLICE_ROWS_MAX;
+}
+
 fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
                                  const store_slice_t *slice)
 {
     memory_store_t *store = memory_store_of(base);
+    if (!fits(slice)) {
+        return FABRIC_ERROR_INVALID_ARGUMENT;
+    }
     fabric_error_t error = memory_enter(store, MEMORY_STORE_CHECKPOINT, hold->lane);
     if (error) {
         return error;
@@ -113,6 +125,11 @@ fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
     }
     for (size_t i = 0; i < slice->key_count; i++) {
         memory_key_put(database, hold->lane, &slice->keys[i]);
+    }
+    for (size_t i = 0; i < slice->event_count; i++) {
+        if (!memory_event_put(database, hold->lane, &slice->events[i])) {
+            return memory_leave(store, FABRIC_ERROR_STORE_LOST);
+        }
     }
     for (size_t i = 0; i < slice->state_count; i++) {
         memory_state_put(database, hold->lane, &slice->states[i]);

@@ -225,6 +225,21 @@ void memory_store_dump_states(const char *name, memory_store_visit_state_fn *vis
     memory_unlock();
 }
 
+void memory_store_dump_events(const char *name, memory_store_visit_event_fn *visit, void *context)
+{
+    const memory_database_t *database = lock_database(name);
+    for (uint32_t lane = 0; lane < LIMIT_LANES_MAX; lane++) {
+        for (const memory_entity_t *entity = database->lanes[lane].histories; entity;
+             entity = entity->hh.next) {
+            for (size_t i = entity->rows.first; i < entity->rows.places.count; i++) {
+                const memory_event_t *event = entity->rows.places.items[i].item;
+                visit(context, lane, &event->row);
+            }
+        }
+    }
+    memory_unlock();
+}
+
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context)
 {
     memory_database_t *database = lock_database(name);
@@ -437,10 +452,10 @@ static uint64_t count_of(const memory_sequence_t *sequence)
     return sequence->places.count - sequence->first;
 }
 
-static uint64_t count_rows(const memory_lane_t *lane)
+static uint64_t count_rows(const memory_entity_t *entities)
 {
     uint64_t count = 0;
-    for (const memory_entity_t *entity = lane->entities; entity; entity = entity->hh.next) {
+    for (const memory_entity_t *entity = entities; entity; entity = entity->hh.next) {
         count += count_of(&entity->rows);
     }
     return count;
@@ -460,10 +475,12 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     uint64_t dead = 0;
     uint64_t keys = 0;
     uint64_t states = 0;
+    uint64_t events = 0;
     uint64_t kept = 0;
     for (size_t i = 0; i < LIMIT_LANES_MAX; i++) {
         entries += count_of(&database->lanes[i].entries);
-        pending += count_rows(&database->lanes[i]);
+        pending += count_rows(database->lanes[i].entities);
+        events += count_rows(database->lanes[i].histories);
         scheduled += database->lanes[i].scheduled.count;
         dead += count_of(&database->lanes[i].dead);
         keys += count_of(&database->lanes[i].keys);
@@ -477,6 +494,7 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     visit(context, "dead_letter", dead, dead * sizeof(store_dead_row_t));
     visit(context, "primary_key", keys, keys * sizeof(store_key_t));
     visit(context, "entity_state", states, states * sizeof(store_state_t));
+    visit(context, "event", events, events * sizeof(store_event_t));
     visit(context, "kept_alive", kept, kept * sizeof(store_kept_t));
     visit(context, "broker", database->brokers.count,
           database->brokers.count * sizeof(store_broker_t));
@@ -531,5 +549,6 @@ const store_driver_t memory_store_driver = {
     .find_keys = memory_find_keys,
     .list_keys = memory_list_keys,
     .load_states = memory_load_states,
+    .load_events = memory_load_events,
     .list_kept = memory_list_kept,
 };

@@ -47,7 +47,8 @@ typedef enum memory_store_operation {
     MEMORY_STORE_READ_JOURNAL, /* read_journal, read_journal_back */
     MEMORY_STORE_PURGE,        /* purge */
     MEMORY_STORE_CHECKPOINT,   /* checkpoint */
-    MEMORY_STORE_LOAD,         /* load_rows, list_backlogs, find_rows, load_states, list_kept */
+    MEMORY_STORE_LOAD,         /* load_rows, list_backlogs, find_rows, load_states, load_events,
+                                  list_kept */
     MEMORY_STORE_FIND_KEYS     /* find_keys, list_keys */
 } memory_store_operation_t;
 
@@ -120,6 +121,9 @@ typedef void memory_store_visit_kept_fn(void *context, uint32_t lane, const stor
 void memory_store_dump_kept(const char *name, memory_store_visit_kept_fn *visit, void *context);
 typedef void memory_store_visit_state_fn(void *context, uint32_t lane, const store_state_t *row);
 void memory_store_dump_states(const char *name, memory_store_visit_state_fn *visit, void *context);
+/* In the order of their sequences. */
+typedef void memory_store_visit_event_fn(void *context, uint32_t lane, const store_event_t *row);
+void memory_store_dump_events(const char *name, memory_store_visit_event_fn *visit, void *context);
 typedef void memory_store_visit_dead_fn(void *context, uint32_t lane, const store_dead_row_t *row);
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context);
 store_lane_t memory_store_lane(const char *name, uint32_t lane);

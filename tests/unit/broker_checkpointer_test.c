@@ -261,8 +261,14 @@ static void write_keys(fixture_t *f, uint32_t count)
         keys[i].ended = true;
         keys[i].reply.kept_until_ms = f->world->world.store_ms(f->world->world.context) + 1000 * i;
     }
-    store_slice_t slice = {.keys = keys, .key_count = count, .last = true};
-    assert_int_equal(checkpointer_write(&f->checkpointer, &f->hold, &slice), FABRIC_OK);
+    for (uint32_t done = 0; done < count; done += STORE_SLICE_ROWS_MAX) {
+        uint32_t left = count - done;
+        store_slice_t slice = {.keys = keys + done,
+                               .key_count =
+                                   left < STORE_SLICE_ROWS_MAX ? left : STORE_SLICE_ROWS_MAX,
+                               .last = true};
+        assert_int_equal(checkpointer_write(&f->checkpointer, &f->hold, &slice), FABRIC_OK);
+    }
     free(keys);
 }
 

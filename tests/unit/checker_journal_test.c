@@ -40,6 +40,11 @@ static void expect_same(const decoded_record_t *ours, const journal_record_t *th
     assert_true(fabric_bytes_equal(ours->entity, entity));
     assert_true(fabric_bytes_equal(ours->state, state->state));
     assert_int_equal(ours->state_version, state->version);
+    assert_int_equal(ours->state_sequence, state->sequence);
+    assert_int_equal(ours->first_event, theirs->events.first);
+    assert_int_equal(ours->event_count, theirs->events.count);
+    assert_int_equal(ours->recorded_ms, theirs->events.recorded_ms);
+    assert_true(fabric_bytes_equal(ours->events, theirs->events.list));
     assert_int_equal(ours->causes, theirs->kept.causes);
     assert_true(fabric_bytes_equal(ours->tag, message->tag));
     assert_true(fabric_bytes_equal(ours->payload, message->payload));

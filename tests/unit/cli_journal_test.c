@@ -191,6 +191,44 @@ static void a_typed_failure_is_told(void **state)
     journal_writer_destroy(&writer);
 }
 
+static void events_are_told(void **state)
+{
+    (void)state;
+    journal_writer_t *writer = journal_writer_new();
+    wire_writer_t list = {0};
+    store_message_t add = message_of(ID, "Counter", "c-1");
+    store_reply_t yes = {.payload = fabric_bytes("\x91\x07", 2)};
+    journal_events_put(&list, fabric_bytes_of("Added"), 1, fabric_bytes("\x91\x05", 2));
+    journal_events_put(&list, fabric_bytes_of("Ad\033ded"), 2, fabric_bytes("\x91\x06", 2));
+    journal_effects_t effects = {.version = 3,
+                                 .state = fabric_bytes_of("state"),
+                                 .sequence = 8,
+                                 .events = {.first = 7,
+                                            .count = 2,
+                                            .recorded_ms = 1790000000000,
+                                            .list = wire_writer_bytes(&list)}};
+    journal_put_result_with_effects(writer, &add, add.id.value, &yes, &effects);
+    store_entry_t entry = seal(writer);
+    char *text = print(journal_print_records, &entry, false, NULL);
+    assert_non_null(strstr(text, " type=Counter entity=c-1 state_version=3 state_bytes=5"
+                                 " state_sequence=8 first_event=7 event_count=2\n"));
+    free(text);
+    text = print(journal_print_entry, &entry, false, NULL);
+    assert_non_null(strstr(text, "\n  event_count=2\n  event=7 tag=Added version=1 payload=9105\n"
+                                 "  event=8 tag=Ad\\x1bded version=2 payload=9106\n"));
+    free(text);
+    text = print(journal_print_entry, &entry, true, NULL);
+    json_t *root = json_loads(text, 0, NULL);
+    json_t *record = json_array_get(json_object_get(root, "records"), 0);
+    json_t *second = json_array_get(json_object_get(record, "events"), 1);
+    assert_int_equal(json_integer_value(json_object_get(second, "sequence")), 8);
+    assert_string_equal(json_string_value(json_object_get(second, "payload")), "9106");
+    json_decref(root);
+    free(text);
+    wire_writer_destroy(&list);
+    journal_writer_destroy(&writer);
+}
+
 static void damage_is_told(void **state)
 {
     (void)state;
@@ -258,6 +296,7 @@ int main(void)
         cmocka_unit_test(a_filter_follows_entities),
         cmocka_unit_test(a_filter_of_both_needs_no_message),
         cmocka_unit_test(a_typed_failure_is_told),
+        cmocka_unit_test(events_are_told),
         cmocka_unit_test(damage_is_told),
         cmocka_unit_test(an_entry_is_shown_with_all_fields),
         cmocka_unit_test(times_are_utc),

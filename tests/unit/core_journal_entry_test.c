@@ -61,7 +61,7 @@ static void expect_lone_records(journal_writer_t *writer, char **expected, size_
         fabric_bytes_t bytes = journal_record_of(writer, i);
         uint8_t *copy = copy_of(bytes);
         assert_int_equal(journal_record_decode(fabric_bytes(copy, bytes.size), &record), FABRIC_OK);
-        bool named = record.state.state.size > 0;
+        bool named = record.state.type.size > 0;
         if ((record.kind == RECORD_RESULT && !named) || record.kind == RECORD_ATTEMPT) {
             assert_int_equal(record.entity_hash, 0);
             record.entity_hash = strtoull(strstr(expected[i], ";hash=") + 6, NULL, 16);

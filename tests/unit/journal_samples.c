@@ -68,6 +68,60 @@ static fabric_bytes_t name_of(fabric_bytes_t name)
     return name.size > 0 ? name : fabric_bytes_of("n");
 }
 
+journal_events_t journal_sample_events(wire_writer_t *list, uint32_t count)
+{
+    wire_writer_reset(list);
+    for (uint32_t i = 0; i < count; i++) {
+        journal_events_put(list, name_of(journal_sample_bytes(40)), (uint32_t)any_number(32),
+                           journal_sample_bytes(100));
+    }
+    return (journal_events_t){.first = count > 0 ? 1 + any_number(62) : 0,
+                              .count = count,
+                              .recorded_ms = (int64_t)any_number(64),
+                              .list = wire_writer_bytes(list)};
+}
+
+/* What a handler has left: nothing, a state, events, or both. */
+static journal_effects_t sample_effects(wire_writer_t *list)
+{
+    fabric_bytes_t state = journal_sample_bytes(300);
+    journal_effects_t effects = {.state = rand() % 2 ? state : (fabric_bytes_t){NULL, 0}};
+    effects.version = effects.state.size > 0 ? (uint32_t)any_number(32) : 0;
+    if (rand() % 2) {
+        effects.events = journal_sample_events(list, (uint32_t)rand() % 4);
+        uint64_t last = journal_events_last(&effects.events);
+        effects.sequence = effects.state.size == 0 ? 0 : last ? last : 1 + any_number(62);
+    }
+    bool alone = effects.sequence == 0 && effects.events.count == 0;
+    effects.events = alone ? (journal_events_t){.count = 0} : effects.events;
+    return effects;
+}
+
+/* Returns the record's text: its events do not outlive the call. */
+static char *put_sample_result(journal_writer_t *writer, const store_message_t *message,
+                               journal_record_t *put)
+{
+    wire_writer_t list = {0};
+    bool named = message->type.size > 0 && message->entity.size > 0;
+    journal_effects_t effects = {.version = 0};
+    if (named) {
+        effects = sample_effects(&list);
+    }
+    if (effects.state.size > 0 || effects.events.count > 0) {
+        put->state = (store_state_t){.type = message->type,
+                                     .entity = message->entity,
+                                     .shard = message->shard,
+                                     .version = effects.version,
+                                     .sequence = effects.sequence,
+                                     .state = effects.state};
+        put->events = effects.events;
+    }
+    journal_put_result_with_effects(writer, message, put->position, &put->reply, &effects);
+    char *text = journal_record_text(JOURNAL_READ_RECORD, put);
+    wire_writer_destroy(&list);
+    return text;
+}
+
 char *journal_sample_put(journal_writer_t *writer, const store_message_t *message)
 {
     static const journal_record_kind_t kinds[] = {RECORD_ADOPT,   RECORD_MESSAGE, RECORD_RESULT,
@@ -116,16 +170,7 @@ char *journal_sample_put(journal_writer_t *writer, const store_message_t *messag
         journal_put_move(writer, message, put.position);
         break;
     case RECORD_RESULT:
-        if (rand() % 2 && message->type.size > 0 && message->entity.size > 0) {
-            put.state = (store_state_t){.type = message->type,
-                                        .entity = message->entity,
-                                        .shard = message->shard,
-                                        .version = (uint32_t)any_number(32),
-                                        .state = journal_sample_bytes(300)};
-        }
-        journal_put_result_with_state(writer, message, put.position, &put.reply, put.state.version,
-                                      put.state.state);
-        break;
+        return put_sample_result(writer, message, &put);
     case RECORD_ATTEMPT:
         journal_put_attempt(writer, message, put.position, put.attempts);
         break;
@@ -212,6 +257,30 @@ static void put_place(FILE *text, uint64_t position, int64_t deliver_at_ms)
     }
 }
 
+static void put_effects(FILE *text, const journal_record_t *record)
+{
+    put_name(text, "type", record->state.type);
+    put_name(text, "entity", record->state.entity);
+    if (record->state.state.size > 0) {
+        put_number(text, "version", record->state.version);
+        put_bytes(text, "state", record->state.state);
+    }
+    if (record->state.sequence > 0) {
+        put_number(text, "sequence", record->state.sequence);
+    }
+    if (record->state.sequence > 0 || record->events.count > 0) {
+        fprintf(text, ";recorded=%" PRId64, record->events.recorded_ms);
+    }
+    journal_events_reader_t reader = journal_events_open(&record->events);
+    store_event_t event = {.sequence = 0};
+    while (journal_events_next(&reader, &event)) {
+        put_number(text, "event", event.sequence);
+        put_name(text, "tag", event.tag);
+        put_number(text, "version", event.version);
+        put_bytes(text, "payload", event.payload);
+    }
+}
+
 static void put_fields(FILE *text, const journal_record_t *record)
 {
     switch (record->kind) {
@@ -239,11 +308,8 @@ static void put_fields(FILE *text, const journal_record_t *record)
             put_bytes(text, "key", fabric_bytes(record->key_hash, KEY_HASH_BYTES));
             fprintf(text, ";kept_until=%" PRId64, record->reply.kept_until_ms);
         }
-        if (record->state.state.size > 0) {
-            put_name(text, "type", record->state.type);
-            put_name(text, "entity", record->state.entity);
-            put_number(text, "version", record->state.version);
-            put_bytes(text, "state", record->state.state);
+        if (record->state.type.size > 0) {
+            put_effects(text, record);
         }
         put_place(text, record->position, record->deliver_at_ms);
         break;

@@ -14,6 +14,9 @@ store_reply_t journal_sample_reply(const store_message_t *message);
 /* At most `size_max` random bytes of the pool; as many can be read. */
 fabric_bytes_t journal_sample_bytes(size_t size_max);
 
+/* Random events, in the list. */
+journal_events_t journal_sample_events(wire_writer_t *list, uint32_t count);
+
 /* Puts a record of a random kind about the message and returns its text as one that was read. */
 char *journal_sample_put(journal_writer_t *writer, const store_message_t *message);
 
