@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
@@ -213,6 +214,8 @@ static void check_states(const router_t *router)
         const lane_persisted_t *states = &router->lanes[i].persisted;
         uint64_t listed = 0;
         for (const persisted_t *state = states->by_name; state; state = state->by_name.next) {
+            router_expect("the record that refers to a state",
+                          state->place && *state->place != state, false);
             bool same = state->newest == state->durable;
             bytes += sizeof *state + state->name_size + (state->newest ? state->newest->size : 0) +
                      (state->durable && !same ? state->durable->size : 0);
@@ -341,6 +344,12 @@ static void check_entity(const router_t *router, const entity_t *entity)
     if (shard_is_home(entity->ownership->shard)) {
         router_expect("an entity's holds", entity->holds, attempts_in_lanes(router, entity));
     }
+    router_expect("the state that an entity refers to",
+                  entity->persisted &&
+                      (entity->persisted->place != &entity->persisted ||
+                       entity->persisted->name_size != entity->name_size ||
+                       memcmp(entity->persisted->name, entity->name, entity->name_size) != 0),
+                  false);
     router_expect("an entity's cursor", (uintptr_t)entity->cursor, (uintptr_t)cursor);
 }
 
