@@ -60,11 +60,10 @@ static persisted_key_t key_of(fabric_bytes_t type, fabric_bytes_t id)
     return (persisted_key_t){type, id, NULL};
 }
 
+/* Of the record. Its values count for themselves. */
 static uint64_t bytes_of(const persisted_t *state)
 {
-    uint64_t bytes = sizeof *state + state->name_size;
-    bytes += state->newest ? state->newest->size : 0;
-    return bytes + (state->durable && state->durable != state->newest ? state->durable->size : 0);
+    return sizeof *state + state->name_size;
 }
 
 /* Moves the state to the end of a list; NULL: it is in none from now on. */
@@ -128,12 +127,10 @@ static void note(lane_persisted_t *states, persisted_t *state)
     }
 }
 
-static void set(router_t *router, persisted_t *state, state_value_t **place, state_value_t *value)
+static void set(state_value_t **place, state_value_t *value)
 {
-    router->state_bytes -= bytes_of(state);
     state_value_drop(place);
     *place = value;
-    router->state_bytes += bytes_of(state);
 }
 
 static lane_persisted_t *states_of(router_t *router, const ownership_t *ownership)
@@ -226,6 +223,7 @@ state_value_t *persisted_change(router_t *router, persisted_key_t key, const sto
     lane_persisted_t *states = &lane_of(router, row->shard)->persisted;
     persisted_t *state = find_or_add(router, states, key);
     state_value_t *value = state_value_new(row);
+    state_value_count(value, &router->state_bytes);
     if (!state->known) { /* it was forgotten while the message was in flight */
         state->known = true;
         move(state, NULL);
@@ -233,7 +231,7 @@ state_value_t *persisted_change(router_t *router, persisted_key_t key, const sto
     if (state->list == &states->settled) {
         move(state, NULL); /* it must stay until it is durable, and its row says so */
     }
-    set(router, state, &state->newest, value);
+    set(&state->newest, value);
     router->counters.states_changed++;
     return state_value_share(value);
 }
@@ -243,7 +241,7 @@ void persisted_commit(router_t *router, persisted_key_t key, state_value_t **val
     lane_persisted_t *states = &lane_of(router, (*value)->row.shard)->persisted;
     persisted_t *state = find(states, key);
     assert(state && state->known);
-    set(router, state, &state->durable, *value);
+    set(&state->durable, *value);
     *value = NULL;
     note(states, state);
 }
@@ -259,7 +257,7 @@ void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, f
     if (state->newest == state->durable) {
         return;
     }
-    set(router, state, &state->newest, state_value_share(state->durable));
+    set(&state->newest, state_value_share(state->durable));
     if (!state->list && !state->durable) {
         forget(router, states, state); /* nothing is stored, as far as is known */
     } else if (!state->list) {
@@ -308,8 +306,9 @@ static void take_row(router_t *router, lane_persisted_t *states, state_value_t *
         state_value_drop(&value); /* more is known by now */
         return;
     }
-    set(router, state, &state->newest, state_value_share(value));
-    set(router, state, &state->durable, value);
+    state_value_count(value, &router->state_bytes);
+    set(&state->newest, state_value_share(value));
+    set(&state->durable, value);
 }
 
 /* The state is known now, also where there is none: its entity may go on. */
@@ -356,8 +355,9 @@ void persisted_adopt(router_t *router, adoption_t *adoption)
         persisted_t *state =
             find_or_add(router, states, key_of(value->row.type, value->row.entity));
         state->known = true;
-        set(router, state, &state->newest, state_value_share(value));
-        set(router, state, &state->durable, value);
+        state_value_count(value, &router->state_bytes);
+        set(&state->newest, state_value_share(value));
+        set(&state->durable, value);
         note(states, state);
     }
     free(adoption->states);
