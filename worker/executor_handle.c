@@ -249,7 +249,7 @@ void handle_state(executor_t *executor, entity_t *entity, ownership_t *ownership
         state->home_epoch == ownership->key.token.home_epoch &&
         entity_enter(&executor->entities, entity, ownership, state->activation, executor->now_ms)) {
         entity_go_back(&executor->entities, entity);
-        persisted_set(entity, (uint32_t)state->attempt, state->payload);
+        entity_set_persisted(&executor->entities, entity, (uint32_t)state->attempt, state->payload);
     }
 }
 

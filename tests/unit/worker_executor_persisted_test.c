@@ -515,6 +515,90 @@ static void a_state_that_nobody_wants_does_no_harm(void **state)
     exec_expect_no_result(d);
 }
 
+/* ---- states without instances ---- */
+
+static void give(executor_driver_t *d, const char *id, const char *tag, fabric_bytes_t payload,
+                 uint64_t flags)
+{
+    exec_state(d, id, 1, 2, exec_amount(d, 40));
+    exec_give(d, id, tag, 1, 1, flags, payload);
+    exec_run(d);
+}
+
+/* As many entities as may have instances may hold states without one. The one whose state came
+ * first goes. */
+static void states_without_instances_are_bounded(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_persisted(d);
+    exec_limit(d, 2, 8);
+    exec_begin(d, 1);
+    exec_state(d, "a", 1, 2, exec_amount(d, 40));
+    exec_volatile(d, "a", "Wait");
+    exec_state(d, "b", 1, 2, exec_amount(d, 40));
+    exec_volatile(d, "b", "Wait");
+    exec_run(d);
+    const char *ids[] = {"c", "d", "e", "f"};
+    for (uint64_t i = 0; i < 4; i++) {
+        give(d, ids[i], "Wait", nothing, 0);
+        exec_expect(d, i + 3, STATUS_NOT_TAKEN, FABRIC_ERROR_MAILBOX_FULL);
+    }
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 4);
+    exec_complete(d, 42);
+    exec_run(d);
+    exec_expect_amount(d, 2, 42);
+    exec_add(d, "d", 1); /* what it held is gone, and is asked for */
+    exec_run(d);
+    exec_expect(d, 7, STATUS_NOT_TAKEN, FABRIC_ERROR_STATE_MISSING);
+    exec_add(d, "f", 1);
+    exec_run(d);
+    exec_expect_amount(d, 8, 41);
+}
+
+/* Each of these failures has ended an instance, and left a state. */
+static void states_that_were_taken_back_are_bounded(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_persisted(d);
+    exec_limit(d, 2, 8);
+    exec_begin(d, 1);
+    d->changes = 1000;
+    const char *ids[] = {"a", "b", "c", "d", "e"};
+    for (uint64_t i = 0; i < 5; i++) {
+        give(d, ids[i], "Label", nothing, REQUEST_DURABLE);
+        exec_expect(d, i + 1, STATUS_DEFECT, FABRIC_ERROR_MALFORMED_MESSAGE);
+    }
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 2);
+    d->changes = 0;
+    exec_add(d, "e", 1);
+    exec_run(d);
+    exec_expect_amount(d, 6, 41);
+}
+
+/* One that is kept alive is still known: only its state goes. */
+static void a_kept_entity_only_loses_its_state(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_persisted(d);
+    exec_limit(d, 1, 8);
+    exec_begin(d, 1);
+    const char *ids[] = {"a", "b", "c"};
+    for (uint64_t i = 0; i < 3; i++) {
+        give(d, ids[i], "Keep", exec_amount(d, 1), REQUEST_DURABLE);
+        exec_expect(d, i + 1, STATUS_OK, FABRIC_OK);
+    }
+    assert_string_equal(d->stopped, "ab"); /* and of these b holds its state, and a does not */
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 3);
+    exec_add(d, "a", 1);
+    exec_add(d, "b", 1);
+    exec_run(d);
+    exec_expect(d, 4, STATUS_NOT_TAKEN, FABRIC_ERROR_STATE_MISSING);
+    exec_expect_amount(d, 5, 41);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +628,9 @@ int main(void)
         EXECUTOR_TEST(one_that_terminates_itself_and_fails_is_not_kept),
         EXECUTOR_TEST(one_that_is_cleared_is_not_kept_by_a_state_that_is_taken_back),
         EXECUTOR_TEST(a_state_that_nobody_wants_does_no_harm),
+        EXECUTOR_TEST(states_without_instances_are_bounded),
+        EXECUTOR_TEST(states_that_were_taken_back_are_bounded),
+        EXECUTOR_TEST(a_kept_entity_only_loses_its_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
