@@ -515,6 +515,20 @@ static void a_state_that_nobody_wants_does_no_harm(void **state)
     exec_expect_no_result(d);
 }
 
+/* No result of a persisted type answers what a next home delivers again, so the link keeps none. */
+static void no_result_is_kept(void **state)
+{
+    executor_driver_t *d = begin(state);
+    give_state(d, 1, 40);
+    exec_add(d, "a", 2);
+    exec_add(d, "a", 0);
+    exec_durable(d, "a", "Fail");
+    exec_run(d);
+    assert_int_equal(d->outputs->count, 4);
+    assert_int_equal(d->outputs->states, 1);
+    assert_int_equal(d->outputs->durable, 0);
+}
+
 /* ---- states without instances ---- */
 
 static void give(executor_driver_t *d, const char *id, const char *tag, fabric_bytes_t payload,
@@ -628,6 +642,7 @@ int main(void)
         EXECUTOR_TEST(one_that_terminates_itself_and_fails_is_not_kept),
         EXECUTOR_TEST(one_that_is_cleared_is_not_kept_by_a_state_that_is_taken_back),
         EXECUTOR_TEST(a_state_that_nobody_wants_does_no_harm),
+        EXECUTOR_TEST(no_result_is_kept),
         EXECUTOR_TEST(states_without_instances_are_bounded),
         EXECUTOR_TEST(states_that_were_taken_back_are_bounded),
         EXECUTOR_TEST(a_kept_entity_only_loses_its_state),
