@@ -236,6 +236,7 @@ $(B)/bench/%_module.so: $(B)/obj/bench/%_module.o
 $(B)/tests/%_module.so: $(B)/obj/tests/harness/%_module.o
 	$(module)
 $(B)/tests/probe_module.so: $(addprefix $(B)/obj/tests/,checker/fold_entity.o checker/history.o harness/padding.o)
+$(B)/examples/order/order.so $(B)/examples/order/order_test: $(B)/obj/examples/order/order_shop.o
 $(B)/examples/%_client: $(B)/obj/examples/%_client.o $(A_CLIENT) $(A_CORE)
 	$(call program,$(LIBS_CORE))
 

@@ -1,6 +1,7 @@
 /* Persisted states in memory: see state_value.h. */
 #include "broker/state_value.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,12 +23,20 @@ state_value_t *state_value_new(const store_state_t *row)
     state_value_t *value = memory_allocate(size);
     uint8_t *at = value->bytes;
     value->references = 1;
+    value->total = NULL;
     value->size = size;
     value->row = *row;
     value->row.type = copy(&at, row->type);
     value->row.entity = copy(&at, row->entity);
     value->row.state = copy(&at, row->state);
     return value;
+}
+
+void state_value_count(state_value_t *value, uint64_t *total)
+{
+    assert(!value->total);
+    value->total = total;
+    *total += value->size;
 }
 
 state_value_t *state_value_share(state_value_t *value)
@@ -41,6 +50,9 @@ state_value_t *state_value_share(state_value_t *value)
 void state_value_drop(state_value_t **value)
 {
     if (*value && --(*value)->references == 0) {
+        if ((*value)->total) {
+            *(*value)->total -= (*value)->size;
+        }
         free(*value);
     }
     *value = NULL;

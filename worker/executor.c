@@ -462,6 +462,7 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
         return true;
     }
     entity_retry_lapsed(&executor->entities, now_ms);
+    entity_trim_persisted(&executor->entities);
     return ready_step(executor) || inbox_step(executor) || handling_slow_step(executor) ||
            entity_sweep(&executor->entities, now_ms) ||
            instance_sweep(&executor->entities.instance, now_ms);

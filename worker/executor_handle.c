@@ -56,12 +56,17 @@ static message_result_t result_of(const entity_t *entity, uint64_t activation, u
     };
 }
 
+static bool is_persisted(const executor_t *executor, const entity_t *entity)
+{
+    return entity_type(&executor->entities, entity)->type->persisted;
+}
+
 /* `flags` are those of the message. */
 static void put(executor_t *executor, const entity_t *entity, uint64_t flags,
                 const message_result_t *result)
 {
-    output_put_result(&executor->output, entity->ownership->source, result,
-                      (flags & REQUEST_DURABLE) != 0, executor->now_ms);
+    bool kept = flags & REQUEST_DURABLE && !is_persisted(executor, entity);
+    output_put_result(&executor->output, entity->ownership->source, result, kept, executor->now_ms);
 }
 
 static void report(const executor_t *executor, executor_report_fn *told, log_limiter_t *limiter,
@@ -169,11 +174,6 @@ static void put_defect(executor_t *executor, entity_t *entity, const message_del
 
 /* ---- persisted states ---- */
 
-static bool is_persisted(const executor_t *executor, const entity_t *entity)
-{
-    return entity_type(&executor->entities, entity)->type->persisted;
-}
-
 /* What the handler that has ended has done to the state of the entity, which is of a persisted
  * type. */
 static persisted_change_t compare_state(executor_t *executor, entity_t *entity, size_t *size,
@@ -186,6 +186,37 @@ static persisted_change_t compare_state(executor_t *executor, entity_t *entity, 
     }
     return persisted_compare(entity, type->type, entity_memory(type, entity),
                              handling->state_buffer, size, fault);
+}
+
+static const char *build_fault(const executor_t *executor)
+{
+    const char *text = executor->entities.instance.text;
+    return text[0] ? text : "the entity's build function has failed";
+}
+
+void handling_report_not_woken(executor_t *executor, const entity_t *entity)
+{
+    report_defect(executor, entity, fabric_bytes_of("(kept alive)"), 0,
+                  fabric_bytes_of(build_fault(executor)));
+}
+
+/* The instance ends. One that is kept alive begins again at once: if its home were told that there
+ * is none, it would ask for others more slowly, as if this worker had no room for them. */
+static void begin_again(executor_t *executor, entity_t *entity)
+{
+    entity_table_t *entities = &executor->entities;
+    entity_go_back(entities, entity);
+    if (!entity->kept && !entity->resources) {
+        return;
+    }
+    bool starts = entity->ownership->state == OWNERSHIP_CURRENT;
+    if (starts && entity_start(entities, entity)) {
+        return;
+    }
+    if (starts) {
+        handling_report_not_woken(executor, entity);
+    }
+    alive_tell_absent(entities, entity);
 }
 
 /* The message has no result, or one that no state goes with: what its handler has changed does not
@@ -201,8 +232,7 @@ static void take_state_back(executor_t *executor, entity_t *entity)
     if (entity->terminating) { /* nor does it keep itself alive then */
         entity_terminate(&executor->entities, entity);
     } else {
-        entity_go_back(&executor->entities, entity);
-        alive_tell_absent(&executor->entities, entity);
+        begin_again(executor, entity);
     }
 }
 
@@ -249,7 +279,7 @@ void handle_state(executor_t *executor, entity_t *entity, ownership_t *ownership
         state->home_epoch == ownership->key.token.home_epoch &&
         entity_enter(&executor->entities, entity, ownership, state->activation, executor->now_ms)) {
         entity_go_back(&executor->entities, entity);
-        persisted_set(entity, (uint32_t)state->attempt, state->payload);
+        entity_set_persisted(&executor->entities, entity, (uint32_t)state->attempt, state->payload);
     }
 }
 
@@ -261,18 +291,6 @@ static void put_stateless(executor_t *executor, entity_t *entity, const ownershi
     output_put_not_taken(&executor->output, ownership->source, delivery, FABRIC_ERROR_STATE_MISSING,
                          executor->now_ms);
     entity_fail(&executor->entities, entity, delivery->activation);
-}
-
-static const char *build_fault(const executor_t *executor)
-{
-    const char *text = executor->entities.instance.text;
-    return text[0] ? text : "the entity's build function has failed";
-}
-
-void handling_report_not_woken(executor_t *executor, const entity_t *entity)
-{
-    report_defect(executor, entity, fabric_bytes_of("(kept alive)"), 0,
-                  fabric_bytes_of(build_fault(executor)));
 }
 
 static void report_evicted(executor_t *executor)

@@ -435,19 +435,38 @@ static void an_evicted_instance_comes_back_with_its_state(void **state)
     wake(d, "a1");
 }
 
-static void a_kept_instance_that_a_failure_has_ended_is_told_of(void **state)
+/* It begins again at once, so the home is not told that there is none: it would ask for the next
+ * ones more slowly. */
+static void a_kept_instance_that_a_failure_has_ended_begins_again(void **state)
 {
     executor_driver_t *d = begin(state);
     give_state(d, 1, 40);
     keep_alive(d);
+    int restores = d->restores;
     d->changes = 1000;
     exec_durable(d, "a", "Fail");
     exec_run(d);
-    assert_string_equal(d->alive, "a1-");
-    wake(d, "a1");
+    assert_string_equal(d->alive, "");
+    assert_int_equal(d->stops, 1);
+    assert_int_equal(d->restores, restores + 1);
     exec_add(d, "a", 1);
     exec_run(d);
     exec_expect_amount(d, 3, 41);
+    assert_int_equal(d->restores, restores + 1);
+}
+
+/* One that cannot be built is told of. */
+static void a_kept_instance_that_cannot_begin_again_is_told_of(void **state)
+{
+    executor_driver_t *d = begin(state);
+    exec_state(d, "a", 1, 0, nothing);
+    keep_alive(d);
+    d->changes = 1000;
+    d->restores_fail = true;
+    exec_durable(d, "a", "Fail");
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-");
+    assert_int_equal(d->defects_told, 1);
 }
 
 /* A failure takes the state back, and the entity ends all the same, if that is what its handler
@@ -515,6 +534,104 @@ static void a_state_that_nobody_wants_does_no_harm(void **state)
     exec_expect_no_result(d);
 }
 
+/* No result of a persisted type answers what a next home delivers again, so the link keeps none. */
+static void no_result_is_kept(void **state)
+{
+    executor_driver_t *d = begin(state);
+    give_state(d, 1, 40);
+    exec_add(d, "a", 2);
+    exec_add(d, "a", 0);
+    exec_durable(d, "a", "Fail");
+    exec_run(d);
+    assert_int_equal(d->outputs->count, 4);
+    assert_int_equal(d->outputs->states, 1);
+    assert_int_equal(d->outputs->durable, 0);
+}
+
+/* ---- states without instances ---- */
+
+static void give(executor_driver_t *d, const char *id, const char *tag, fabric_bytes_t payload,
+                 uint64_t flags)
+{
+    exec_state(d, id, 1, 2, exec_amount(d, 40));
+    exec_give(d, id, tag, 1, 1, flags, payload);
+    exec_run(d);
+}
+
+/* As many entities as may have instances may hold states without one. The one whose state came
+ * first goes. */
+static void states_without_instances_are_bounded(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_persisted(d);
+    exec_limit(d, 2, 8);
+    exec_begin(d, 1);
+    exec_state(d, "a", 1, 2, exec_amount(d, 40));
+    exec_volatile(d, "a", "Wait");
+    exec_state(d, "b", 1, 2, exec_amount(d, 40));
+    exec_volatile(d, "b", "Wait");
+    exec_run(d);
+    const char *ids[] = {"c", "d", "e", "f"};
+    for (uint64_t i = 0; i < 4; i++) {
+        give(d, ids[i], "Wait", nothing, 0);
+        exec_expect(d, i + 3, STATUS_NOT_TAKEN, FABRIC_ERROR_MAILBOX_FULL);
+    }
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 4);
+    exec_complete(d, 42);
+    exec_run(d);
+    exec_expect_amount(d, 2, 42);
+    exec_add(d, "d", 1); /* what it held is gone, and is asked for */
+    exec_run(d);
+    exec_expect(d, 7, STATUS_NOT_TAKEN, FABRIC_ERROR_STATE_MISSING);
+    exec_add(d, "f", 1);
+    exec_run(d);
+    exec_expect_amount(d, 8, 41);
+}
+
+/* Each of these failures has ended an instance, and left a state. */
+static void states_that_were_taken_back_are_bounded(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_persisted(d);
+    exec_limit(d, 2, 8);
+    exec_begin(d, 1);
+    d->changes = 1000;
+    const char *ids[] = {"a", "b", "c", "d", "e"};
+    for (uint64_t i = 0; i < 5; i++) {
+        give(d, ids[i], "Label", nothing, REQUEST_DURABLE);
+        exec_expect(d, i + 1, STATUS_DEFECT, FABRIC_ERROR_MALFORMED_MESSAGE);
+    }
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 2);
+    d->changes = 0;
+    exec_add(d, "e", 1);
+    exec_run(d);
+    exec_expect_amount(d, 6, 41);
+}
+
+/* One that is kept alive is still known: only its state goes. */
+static void a_kept_entity_only_loses_its_state(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_persisted(d);
+    exec_limit(d, 1, 8);
+    exec_begin(d, 1);
+    const char *ids[] = {"a", "b", "c"};
+    for (uint64_t i = 0; i < 3; i++) {
+        give(d, ids[i], "Keep", exec_amount(d, 1), REQUEST_DURABLE);
+        exec_expect(d, i + 1, STATUS_OK, FABRIC_OK);
+    }
+    assert_string_equal(d->stopped, "ab"); /* and of these b holds its state, and a does not */
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 3);
+    exec_add(d, "a", 1);
+    exec_add(d, "b", 1);
+    exec_run(d);
+    exec_expect(d, 4, STATUS_NOT_TAKEN, FABRIC_ERROR_STATE_MISSING);
+    exec_expect_amount(d, 5, 41);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -540,10 +657,15 @@ int main(void)
         EXECUTOR_TEST(an_instance_without_a_message_begins_with_its_state),
         EXECUTOR_TEST(without_its_state_no_instance_is_made),
         EXECUTOR_TEST(an_evicted_instance_comes_back_with_its_state),
-        EXECUTOR_TEST(a_kept_instance_that_a_failure_has_ended_is_told_of),
+        EXECUTOR_TEST(a_kept_instance_that_a_failure_has_ended_begins_again),
+        EXECUTOR_TEST(a_kept_instance_that_cannot_begin_again_is_told_of),
         EXECUTOR_TEST(one_that_terminates_itself_and_fails_is_not_kept),
         EXECUTOR_TEST(one_that_is_cleared_is_not_kept_by_a_state_that_is_taken_back),
         EXECUTOR_TEST(a_state_that_nobody_wants_does_no_harm),
+        EXECUTOR_TEST(no_result_is_kept),
+        EXECUTOR_TEST(states_without_instances_are_bounded),
+        EXECUTOR_TEST(states_that_were_taken_back_are_bounded),
+        EXECUTOR_TEST(a_kept_entity_only_loses_its_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
