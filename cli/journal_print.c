@@ -435,7 +435,9 @@ static void print_list(FILE *file, const char *name, json_t *list, const char *b
 {
     size_t index;
     json_t *item;
-    const char *one = strcmp(name, "events") == 0 ? "event" : strcmp(name, "ends") == 0 ? "end" : name;
+    const char *one = strcmp(name, "events") == 0 ? "event"
+                      : strcmp(name, "ends") == 0 ? "end"
+                                                  : name;
     json_array_foreach(list, index, item)
     {
         const char *key;

@@ -61,8 +61,8 @@ typedef struct store_event {
 
 #define STORE_SEQUENCE_MAX ((uint64_t)INT64_MAX)
 
-/* Which outgoing message. The id was made for the RESULT that has it: it is larger than those of all
- * RESULTs before, so it says the order. */
+/* Which outgoing message. The id was made for the RESULT that has it. It is larger than those of
+ * all RESULTs before, so it says the order. */
 typedef struct store_outgoing_key {
     uint64_t id;
     uint32_t index; /* among those of its RESULT: 0, 1, ... */

@@ -19,9 +19,9 @@
 #include "core/wire.h"
 
 typedef struct journal_outgoing {
-    uint64_t id;         /* see store_outgoing_key_t; 0: there are none */
-    uint32_t count;      /* at most STORE_OUTGOING_MAX */
-    fabric_bytes_t tag;  /* of the source. Where a RESULT is written, its message tells it */
+    uint64_t id;        /* see store_outgoing_key_t; 0: there are none */
+    uint32_t count;     /* at most STORE_OUTGOING_MAX */
+    fabric_bytes_t tag; /* of the source. Where a RESULT is written, its message tells it */
     fabric_bytes_t traceparent;
     fabric_bytes_t list; /* `count` messages, encoded, one after the other */
 } journal_outgoing_t;

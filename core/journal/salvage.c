@@ -3,8 +3,8 @@
 #include "core/journal/entry_state.h"
 #include "core/journal/record_state.h"
 
-/* The entity's hash of a RESULT, ATTEMPT or SENT stands in the index only: it is taken from any item that
- * names the record; 0: there is none. */
+/* The entity's hash of a RESULT, ATTEMPT or SENT stands in the index only: it is taken from any
+ * item that names the record; 0: there is none. */
 static uint64_t find_hash(fabric_bytes_t body, const journal_record_t *record)
 {
     for (size_t at = BODY_HEAD_BYTES; at + INDEX_ITEM_BYTES <= body.size; at += INDEX_ITEM_BYTES) {

@@ -268,8 +268,7 @@ static void event_fields(cursor_t *cursor, bool outgoing, decoded_record_t *reco
 
 /* How many items of so many parts there are, which begin with a number below 2^32; none after the
  * first that is bad. */
-static void outgoing_items(cursor_t *cursor, decoded_record_t *record,
-                           void item(cursor_t *cursor))
+static void outgoing_items(cursor_t *cursor, decoded_record_t *record, void item(cursor_t *cursor))
 {
     uint64_t count = array(cursor);
     const uint8_t *begin = cursor->next;

@@ -49,8 +49,7 @@ static void expect_same(const decoded_record_t *ours, const journal_record_t *th
     const journal_outgoing_t *outgoing = &theirs->outgoing;
     assert_int_equal(ours->outgoing_id, sent ? theirs->sent.id : outgoing->id);
     assert_int_equal(ours->outgoing_count, sent ? theirs->sent.count : outgoing->count);
-    assert_true(
-        fabric_bytes_equal(ours->outgoing, sent ? theirs->sent.list : outgoing->list));
+    assert_true(fabric_bytes_equal(ours->outgoing, sent ? theirs->sent.list : outgoing->list));
     assert_int_equal(ours->causes, theirs->kept.causes);
     assert_true(fabric_bytes_equal(ours->tag, result ? outgoing->tag : message->tag));
     assert_true(fabric_bytes_equal(ours->payload, message->payload));
