@@ -173,10 +173,11 @@ bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fab
 {
     lane_persisted_t *states = &lane_of(router, shard)->persisted;
     const persisted_t *state = find_known(router, states, key_of(type, id));
-    if (state) {
+    bool is_read = state && !state->unread;
+    if (is_read) {
         *value = state->durable;
     }
-    return state;
+    return is_read;
 }
 
 bool persisted_deliver(router_t *router, const ownership_t *ownership, persisted_key_t key,
@@ -225,7 +226,7 @@ state_value_t *persisted_change(router_t *router, persisted_key_t key, const sto
     state_value_t *value = state_value_new(row);
     state_value_count(value, &router->state_bytes);
     if (!state->known) { /* it was forgotten while the message was in flight */
-        state->known = true;
+        state->known = state->unread = true;
         move(state, NULL);
     }
     if (state->list == &states->settled) {
@@ -242,6 +243,7 @@ void persisted_commit(router_t *router, persisted_key_t key, state_value_t **val
     persisted_t *state = find(states, key);
     assert(state && state->known);
     set(&state->durable, *value);
+    state->unread = false;
     *value = NULL;
     note(states, state);
 }

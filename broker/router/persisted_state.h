@@ -34,8 +34,9 @@ typedef struct persisted_key {
 } persisted_key_t;
 
 struct persisted {
-    bool known; /* else it is to be read, or is being read */
-    bool given; /* the owner with the token `given_to` has an instance with it */
+    bool known;  /* else it is to be read, or is being read */
+    bool given;  /* the owner with the token `given_to` has an instance with it */
+    bool unread; /* known: only what was changed is, and not what is stored */
     token_t given_to;
     state_value_t *newest;  /* known: after all results that count; NULL: there is no state */
     state_value_t *durable; /* known: the same as of what is stored */
@@ -80,7 +81,7 @@ void persisted_leave(persisted_t **place);
 /* The entity is cleared: what its results that are not durable have changed does not count. */
 void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id);
 
-/* The state as it is stored, NULL: none is; false: it is not known, and is going to be read. */
+/* The state as it is stored, NULL: none is; false: it is not known, and is going to be. */
 bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id,
                     const state_value_t **value);
 
