@@ -2,10 +2,9 @@
 #include "broker/state_value.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "core/memory.h"
+#include "broker/memory_cache.h"
 
 static fabric_bytes_t copy(uint8_t **at, fabric_bytes_t bytes)
 {
@@ -20,7 +19,7 @@ static fabric_bytes_t copy(uint8_t **at, fabric_bytes_t bytes)
 state_value_t *state_value_new(const store_state_t *row)
 {
     size_t size = sizeof(state_value_t) + row->type.size + row->entity.size + row->state.size;
-    state_value_t *value = memory_allocate(size);
+    state_value_t *value = memory_cache_allocate(size);
     uint8_t *at = value->bytes;
     value->references = 1;
     value->total = NULL;
@@ -53,7 +52,7 @@ void state_value_drop(state_value_t **value)
         if ((*value)->total) {
             *(*value)->total -= (*value)->size;
         }
-        free(*value);
+        memory_cache_free(*value, (*value)->size);
     }
     *value = NULL;
 }
