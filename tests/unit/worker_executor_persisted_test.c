@@ -285,7 +285,8 @@ static void a_new_home_says_what_is_stored(void **state)
     wire_writer_destroy(&kept);
 }
 
-/* A handler that is pending since an earlier home answers nobody any more. */
+/* A handler that is pending since an earlier home answers nobody any more. It is told, and not
+ * waited for. */
 static void a_new_home_gives_up_pending_handlers(void **state)
 {
     executor_driver_t *d = begin(state);
@@ -294,14 +295,20 @@ static void a_new_home_gives_up_pending_handlers(void **state)
     exec_durable(d, "a", "Hold");
     exec_run(d);
     fabric_pending_t *former = d->pending;
+    fabric_pending_on_interrupt(former, exec_told, d);
     exec_orphan(d, 1);
     exec_run(d);
     exec_resume(d, 1);
     exec_kept(d, nothing);
+    exec_run(d);
+    assert_int_equal(d->told, 0);
     d->request_id = 0;
     d->again = true;
     d->changes = 1;
     give_state(d, 1, 40);
+    exec_run(d);
+    assert_int_equal(d->told, 1);
+    assert_int_equal(d->told_why, FABRIC_INTERRUPT_STOP);
     exec_durable(d, "a", "Hold");
     exec_run(d);
     fabric_pending_reply(&former, &(int64_t){1});
