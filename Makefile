@@ -327,7 +327,7 @@ check-conformance-full:
 ## make check-all        the same, the long forms of tests that repeat faults, and all that the targets below check (hours)
 # PROGRAM=N: that program with FABRIC_FAULT_REPEAT=N
 LONG_FORMS := $(addprefix faults/,takeover_test=30 crash_point_test=5 kill_test=10 mass_kill_test=20 freeze_test=5 partition_test=3 \
-              retention_test=10 parked_test=10 backlog_test=10 disk_full_test=1 overload_test=60 broker_loss_test=30) integration/worker_kill_test=30
+              retention_test=10 parked_test=10 backlog_test=10 disk_full_test=1 overload_test=60 broker_loss_test=30 sums_test=10) integration/worker_kill_test=30
 .PHONY: check-all
 check-all: check
 	@for form in $(LONG_FORMS); do \
