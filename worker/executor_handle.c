@@ -206,9 +206,11 @@ static void begin_again(executor_t *executor, entity_t *entity)
 {
     entity_table_t *entities = &executor->entities;
     entity_go_back(entities, entity);
-    bool lives = entity->kept || entity->resources;
-    bool starts = lives && entity->ownership->state == OWNERSHIP_CURRENT;
-    if (!lives || (starts && entity_start(entities, entity))) {
+    if (!entity->kept && !entity->resources) {
+        return;
+    }
+    bool starts = entity->ownership->state == OWNERSHIP_CURRENT;
+    if (starts && entity_start(entities, entity)) {
         return;
     }
     if (starts) {
