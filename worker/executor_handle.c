@@ -188,37 +188,6 @@ static persisted_change_t compare_state(executor_t *executor, entity_t *entity, 
                              handling->state_buffer, size, fault);
 }
 
-static const char *build_fault(const executor_t *executor)
-{
-    const char *text = executor->entities.instance.text;
-    return text[0] ? text : "the entity's build function has failed";
-}
-
-void handling_report_not_woken(executor_t *executor, const entity_t *entity)
-{
-    report_defect(executor, entity, fabric_bytes_of("(kept alive)"), 0,
-                  fabric_bytes_of(build_fault(executor)));
-}
-
-/* The instance ends. One that is kept alive begins again at once: if its home were told that there
- * is none, it would ask for others more slowly, as if this worker had no room for them. */
-static void begin_again(executor_t *executor, entity_t *entity)
-{
-    entity_table_t *entities = &executor->entities;
-    entity_go_back(entities, entity);
-    if (!entity->kept && !entity->resources) {
-        return;
-    }
-    bool starts = entity->ownership->state == OWNERSHIP_CURRENT;
-    if (starts && entity_start(entities, entity)) {
-        return;
-    }
-    if (starts) {
-        handling_report_not_woken(executor, entity);
-    }
-    alive_tell_absent(entities, entity);
-}
-
 /* The message has no result, or one that no state goes with: what its handler has changed does not
  * count. */
 static void take_state_back(executor_t *executor, entity_t *entity)
@@ -232,7 +201,8 @@ static void take_state_back(executor_t *executor, entity_t *entity)
     if (entity->terminating) { /* nor does it keep itself alive then */
         entity_terminate(&executor->entities, entity);
     } else {
-        begin_again(executor, entity);
+        entity_go_back(&executor->entities, entity);
+        alive_tell_absent(&executor->entities, entity);
     }
 }
 
@@ -291,6 +261,18 @@ static void put_stateless(executor_t *executor, entity_t *entity, const ownershi
     output_put_not_taken(&executor->output, ownership->source, delivery, FABRIC_ERROR_STATE_MISSING,
                          executor->now_ms);
     entity_fail(&executor->entities, entity, delivery->activation);
+}
+
+static const char *build_fault(const executor_t *executor)
+{
+    const char *text = executor->entities.instance.text;
+    return text[0] ? text : "the entity's build function has failed";
+}
+
+void handling_report_not_woken(executor_t *executor, const entity_t *entity)
+{
+    report_defect(executor, entity, fabric_bytes_of("(kept alive)"), 0,
+                  fabric_bytes_of(build_fault(executor)));
 }
 
 static void report_evicted(executor_t *executor)

@@ -302,9 +302,10 @@ static bool migrate_amount(fabric_instance_t *instance, uint32_t version, fabric
 
 static bool restore(fabric_instance_t *instance, void *state)
 {
+    (void)instance;
     (void)state;
     present->restores++;
-    return !present->restores_fail || fabric_build_failed(instance, "no database");
+    return true;
 }
 
 void exec_persisted(executor_driver_t *d)

@@ -61,7 +61,7 @@ typedef struct executor_driver {
     fabric_instance_t *instance; /* for these two */
     int64_t changes; /* Break, Wait, Hold, Label and Obey add so much to the state, too */
     int migrations, restores;
-    bool migration_fails, restores_fail;
+    bool migration_fails;
     bool fails_for_good; /* Fail terminates its entity, too */
 
     bool stateful; /* the last result that was taken had a state, and this one: */

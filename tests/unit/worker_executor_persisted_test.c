@@ -442,38 +442,19 @@ static void an_evicted_instance_comes_back_with_its_state(void **state)
     wake(d, "a1");
 }
 
-/* It begins again at once, so the home is not told that there is none: it would ask for the next
- * ones more slowly. */
-static void a_kept_instance_that_a_failure_has_ended_begins_again(void **state)
+static void a_kept_instance_that_a_failure_has_ended_is_told_of(void **state)
 {
     executor_driver_t *d = begin(state);
     give_state(d, 1, 40);
     keep_alive(d);
-    int restores = d->restores;
     d->changes = 1000;
-    exec_durable(d, "a", "Fail");
-    exec_run(d);
-    assert_string_equal(d->alive, "");
-    assert_int_equal(d->stops, 1);
-    assert_int_equal(d->restores, restores + 1);
-    exec_add(d, "a", 1);
-    exec_run(d);
-    exec_expect_amount(d, 3, 41);
-    assert_int_equal(d->restores, restores + 1);
-}
-
-/* One that cannot be built is told of. */
-static void a_kept_instance_that_cannot_begin_again_is_told_of(void **state)
-{
-    executor_driver_t *d = begin(state);
-    exec_state(d, "a", 1, 0, nothing);
-    keep_alive(d);
-    d->changes = 1000;
-    d->restores_fail = true;
     exec_durable(d, "a", "Fail");
     exec_run(d);
     assert_string_equal(d->alive, "a1-");
-    assert_int_equal(d->defects_told, 1);
+    wake(d, "a1");
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 3, 41);
 }
 
 /* A failure takes the state back, and the entity ends all the same, if that is what its handler
@@ -664,8 +645,7 @@ int main(void)
         EXECUTOR_TEST(an_instance_without_a_message_begins_with_its_state),
         EXECUTOR_TEST(without_its_state_no_instance_is_made),
         EXECUTOR_TEST(an_evicted_instance_comes_back_with_its_state),
-        EXECUTOR_TEST(a_kept_instance_that_a_failure_has_ended_begins_again),
-        EXECUTOR_TEST(a_kept_instance_that_cannot_begin_again_is_told_of),
+        EXECUTOR_TEST(a_kept_instance_that_a_failure_has_ended_is_told_of),
         EXECUTOR_TEST(one_that_terminates_itself_and_fails_is_not_kept),
         EXECUTOR_TEST(one_that_is_cleared_is_not_kept_by_a_state_that_is_taken_back),
         EXECUTOR_TEST(a_state_that_nobody_wants_does_no_harm),
