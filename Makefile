@@ -400,6 +400,14 @@ sim:
 	@$(MAKE) --no-print-directory -j2 VARIANT=$(SIM_VARIANT) build/$(SIM_VARIANT)/tests/simulation/sim
 	@FABRIC_SIM_SEED=$(SEED) FABRIC_SIM_TRACE=$(TRACE) build/$(SIM_VARIANT)/tests/simulation/sim $(SEEDS)
 
+## make crash            processes die at each crash point, KILLS (default 50) times more than make check has it (an hour; TEST_FILTER='broker_dies_mysql')
+KILLS ?= 50
+.PHONY: crash
+crash:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything crash-programs $(B)/tests/faults/crash_point_test $(PROBES)
+	@FABRIC_BUILD=$(B) FABRIC_FAULT_REPEAT=$(KILLS) TEST_SHOW=yes TEST_DEADLINE_S=$$(($(KILLS) * 200 + 900)) sh tests/run $(B)/tests/faults/crash_point_test
+
 ## make soak             MINUTES (default 5) of load, kills and reconnects; fails when memory, descriptors or threads grow (STORE=sqlite)
 MINUTES ?= 5
 soak:
