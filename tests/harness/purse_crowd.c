@@ -10,7 +10,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
-#include "tests/harness/invocation.h"
+#include "tests/harness/purse_state.h"
 
 enum { ID_SIZE = 24, SETTLE_MS = 30000, END_MAX_MS = 180000, AMOUNT_MAX = 9 };
 
@@ -253,21 +253,6 @@ static bool is_one_chain(const purse_crowd_t *crowd, int64_t sums[PURSE_CROWD_PU
     return chain;
 }
 
-/* At its home, which has it in memory or in the database. */
-static void expect_stored(testbed_t *bed, const char *id, int64_t sum)
-{
-    static invocation_t invocation;
-    char beginning[48];
-    const char *const arguments[] = {
-        "fabricctl", "--url", bed->cluster.urls, "entity", "state", PURSE_TYPE, id, NULL};
-    invocation_run(bed, arguments, NULL, &invocation);
-    snprintf(beginning, sizeof beginning, "{\"amount\": %" PRId64 ",", sum);
-    if (invocation.status != 0 || strncmp(invocation.output, beginning, strlen(beginning)) != 0) {
-        fail_msg("%s has the sum %" PRId64 ", and what is stored is %s%s", id, sum,
-                 invocation.output, invocation.complaints);
-    }
-}
-
 void purse_crowd_check(purse_crowd_t *crowd, testbed_t *bed)
 {
     int64_t sums[PURSE_CROWD_PURSES] = {0};
@@ -291,6 +276,6 @@ void purse_crowd_check(purse_crowd_t *crowd, testbed_t *bed)
             fail_msg("%s holds %" PRId64 ", and its replies say %" PRId64, id, content.amount,
                      sums[i]);
         }
-        expect_stored(bed, id, sums[i]);
+        purse_state_expect(bed, id, sums[i]);
     }
 }
