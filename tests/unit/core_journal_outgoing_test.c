@@ -514,6 +514,26 @@ static void an_outgoing_id_is_one_that_was_made(void **state)
     assert_int_equal(journal_fold_last_id(bench->fold), UINT64_C(1) << 50);
 }
 
+/* Of a SENT, the entity's hash stands in the index only. */
+static void a_sent_is_salvaged(void **state)
+{
+    bench_t *bench = *state;
+    journal_writer_t *salvaged = journal_writer_new();
+    store_message_t source = put_told(bench, "o-1", 2001, 2);
+    put_sent(bench, &source, 2001, 0, 2);
+    store_entry_t entry = next_entry(bench);
+    ((uint8_t *)entry.body.data)[1] ^= 1; /* the checksum of the index */
+    assert_int_equal(journal_salvage(salvaged, entry.body), 2);
+    store_entry_t again = journal_sample_entry(salvaged, CHECKPOINT + 1);
+    journal_record_t record;
+    assert_int_equal(journal_read_at(again.body, 1, &record), JOURNAL_READ_RECORD);
+    assert_int_equal(record.kind, RECORD_SENT);
+    assert_int_equal(record.entity_hash, journal_entity_hash(source.type, source.entity));
+    take(bench, &again);
+    assert_string_equal(open_ones(bench), "");
+    journal_writer_destroy(&salvaged);
+}
+
 #define outgoing_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -533,6 +553,7 @@ int main(void)
         outgoing_test(a_damaged_result_takes_its_messages_with_it),
         outgoing_test(a_damaged_end_ends_nothing),
         outgoing_test(an_outgoing_id_is_one_that_was_made),
+        outgoing_test(a_sent_is_salvaged),
     };
     return cmocka_run_group_tests_name("core_journal_outgoing", tests, NULL, NULL);
 }
