@@ -126,10 +126,10 @@ static void end_residence(entity_table_t *table, entity_t *entity)
 static void entity_free(entity_table_t *table, entity_t *entity)
 {
     assert(!entity->first && !entity->queued);
-    if (entity_is_resident(entity)) {
+    entity_forget_persisted(table, entity);
+    if (entity_is_resident(entity)) { /* a handler was pending as the executor ended */
         end_residence(table, entity);
     }
-    entity_forget_persisted(table, entity);
     count_add(&table->bytes, -entity_bytes(table, entity));
     count_add(&table->count, UINT64_MAX);
     idle_remove(table, entity);

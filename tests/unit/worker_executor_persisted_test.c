@@ -556,6 +556,8 @@ static void states_without_instances_are_bounded(void **state)
     exec_begin(d, 1);
     exec_state(d, "a", 1, 2, exec_amount(d, 40));
     exec_volatile(d, "a", "Wait");
+    exec_run(d);
+    fabric_pending_t *first = d->pending;
     exec_state(d, "b", 1, 2, exec_amount(d, 40));
     exec_volatile(d, "b", "Wait");
     exec_run(d);
@@ -575,6 +577,7 @@ static void states_without_instances_are_bounded(void **state)
     exec_add(d, "f", 1);
     exec_run(d);
     exec_expect_amount(d, 8, 41);
+    fabric_pending_reply(&first, &(int64_t){1});
 }
 
 /* Each of these failures has ended an instance, and left a state. */
@@ -620,6 +623,22 @@ static void a_kept_entity_only_loses_its_state(void **state)
     exec_expect_amount(d, 5, 41);
 }
 
+/* Its residents leave all lists before they are freed. */
+static void an_executor_may_end_with_pending_handlers(void **state)
+{
+    executor_driver_t *d = begin(state);
+    exec_state(d, "a", 1, 2, exec_amount(d, 40));
+    exec_volatile(d, "a", "Wait");
+    exec_run(d);
+    fabric_pending_t *first = d->pending;
+    exec_state(d, "b", 1, 2, exec_amount(d, 40));
+    exec_volatile(d, "b", "Wait");
+    exec_run(d);
+    executor_destroy(&d->executor);
+    fabric_pending_reply(&first, &(int64_t){1});
+    fabric_pending_reply(&d->pending, &(int64_t){1});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -653,6 +672,7 @@ int main(void)
         EXECUTOR_TEST(states_without_instances_are_bounded),
         EXECUTOR_TEST(states_that_were_taken_back_are_bounded),
         EXECUTOR_TEST(a_kept_entity_only_loses_its_state),
+        EXECUTOR_TEST(an_executor_may_end_with_pending_handlers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
