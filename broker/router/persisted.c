@@ -42,8 +42,9 @@ void persisted_leave(persisted_t **place)
 
 static persisted_t *find(const lane_persisted_t *states, persisted_key_t key)
 {
-    if (key.place && *key.place) {
-        return *key.place;
+    persisted_t *found = key.place ? *key.place : NULL;
+    if (found) {
+        return found;
     }
     uint8_t name[NAME_MAX_BYTES];
     size_t size = make_name(name, key.type, key.id);
