@@ -236,6 +236,7 @@ $(B)/bench/%_module.so: $(B)/obj/bench/%_module.o
 $(B)/tests/%_module.so: $(B)/obj/tests/harness/%_module.o
 	$(module)
 $(B)/tests/probe_module.so: $(addprefix $(B)/obj/tests/,checker/fold_entity.o checker/history.o harness/padding.o)
+$(B)/examples/order/order.so $(B)/examples/order/order_test: $(B)/obj/examples/order/order_shop.o
 $(B)/examples/%_client: $(B)/obj/examples/%_client.o $(A_CLIENT) $(A_CORE)
 	$(call program,$(LIBS_CORE))
 
@@ -326,7 +327,7 @@ check-conformance-full:
 ## make check-all        the same, the long forms of tests that repeat faults, and all that the targets below check (hours)
 # PROGRAM=N: that program with FABRIC_FAULT_REPEAT=N
 LONG_FORMS := $(addprefix faults/,takeover_test=30 crash_point_test=5 kill_test=10 mass_kill_test=20 freeze_test=5 partition_test=3 \
-              retention_test=10 parked_test=10 backlog_test=10 disk_full_test=1 overload_test=60 broker_loss_test=30) integration/worker_kill_test=30
+              retention_test=10 parked_test=10 backlog_test=10 disk_full_test=1 overload_test=60 broker_loss_test=30 sums_test=10) integration/worker_kill_test=30
 .PHONY: check-all
 check-all: check
 	@for form in $(LONG_FORMS); do \
@@ -398,6 +399,14 @@ sim:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 VARIANT=$(SIM_VARIANT) build/$(SIM_VARIANT)/tests/simulation/sim
 	@FABRIC_SIM_SEED=$(SEED) FABRIC_SIM_TRACE=$(TRACE) build/$(SIM_VARIANT)/tests/simulation/sim $(SEEDS)
+
+## make crash            processes die at each crash point, KILLS (default 50) times more than make check has it (an hour; TEST_FILTER='broker_dies_mysql')
+KILLS ?= 50
+.PHONY: crash
+crash:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything crash-programs $(B)/tests/faults/crash_point_test $(PROBES)
+	@FABRIC_BUILD=$(B) FABRIC_FAULT_REPEAT=$(KILLS) TEST_SHOW=yes TEST_DEADLINE_S=$$(($(KILLS) * 200 + 900)) sh tests/run $(B)/tests/faults/crash_point_test
 
 ## make soak             MINUTES (default 5) of load, kills and reconnects; fails when memory, descriptors or threads grow (STORE=sqlite)
 MINUTES ?= 5

@@ -14,6 +14,7 @@
 
 typedef struct state_value {
     uint32_t references;
+    uint64_t *total;   /* that it counts in; NULL: in none */
     size_t size;       /* of all of it */
     store_state_t row; /* its views point into bytes[]; the number counts for rows that were read */
     uint8_t bytes[];
@@ -21,6 +22,8 @@ typedef struct state_value {
 
 /* A copy, with one reference. */
 state_value_t *state_value_new(const store_state_t *row);
+/* Its bytes count in *total from now on, once, until nobody has a reference any more. */
+void state_value_count(state_value_t *value, uint64_t *total);
 state_value_t *state_value_share(state_value_t *value); /* NULL: NULL */
 /* Sets *value to NULL, which it may be. */
 void state_value_drop(state_value_t **value);

@@ -255,6 +255,66 @@ static json_t *event_list(const journal_record_t *record)
     return list;
 }
 
+static json_t *outgoing_list(const journal_record_t *record)
+{
+    json_t *list = json_array();
+    journal_outgoing_reader_t reader = journal_outgoing_open(&record->outgoing);
+    store_outgoing_t message = {.flags = 0};
+    while (journal_outgoing_next(&reader, &message)) {
+        json_t *object = json_object();
+        set_number(object, "index", message.key.index);
+        set_name(object, "type", message.type);
+        set_name(object, "entity", message.entity);
+        set_name(object, "tag", message.tag);
+        set_hexadecimal(object, "payload", message.payload);
+        set_hexadecimal(object, "primary_key", message.primary_key);
+        set_hexadecimal(object, "headers", message.headers);
+        set_number(object, "flags", message.flags);
+        set_number(object, "shard", message.shard.value);
+        if (message.deliver_at_ms) {
+            char time[JOURNAL_TIME_SIZE];
+            json_object_set_new(object, "deliver_at",
+                                json_string(journal_time_text(message.deliver_at_ms, time)));
+        }
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+static void set_outgoing(json_t *object, const journal_record_t *record, bool whole)
+{
+    if (record->outgoing.count == 0) {
+        return;
+    }
+    set_number(object, "outgoing_id", record->outgoing.id);
+    set_number(object, "outgoing_count", record->outgoing.count);
+    if (whole) {
+        set_name(object, "tag", record->outgoing.tag);
+        set_name(object, "traceparent", record->outgoing.traceparent);
+        json_object_set_new(object, "outgoing", outgoing_list(record));
+    }
+}
+
+static void set_sent(json_t *object, const journal_record_t *record, bool whole)
+{
+    set_number(object, "outgoing_id", record->sent.id);
+    set_number(object, "end_count", record->sent.count);
+    if (!whole) {
+        return;
+    }
+    json_t *list = json_array();
+    journal_sent_reader_t reader = journal_sent_open(&record->sent);
+    store_sent_t end;
+    while (journal_sent_next(&reader, &end)) {
+        json_t *item = json_object();
+        set_number(item, "index", end.index);
+        set_number(item, end.cause ? "dead_letter" : "accepted", end.id.value);
+        set_error(item, "cause", end.cause);
+        json_array_append_new(list, item);
+    }
+    json_object_set_new(object, "ends", list);
+}
+
 /* The state and the events that a handler has left. */
 static void set_effects(json_t *object, const journal_record_t *record, bool whole)
 {
@@ -309,6 +369,10 @@ static void set_fields(json_t *object, const journal_record_t *record, bool whol
             set_key(object, record, whole);
         }
         set_effects(object, record, whole);
+        set_outgoing(object, record, whole);
+        break;
+    case RECORD_SENT:
+        set_sent(object, record, whole);
         break;
     case RECORD_ATTEMPT:
         set_attempts(object, record->attempts);
@@ -354,19 +418,37 @@ static json_t *object_of(journal_read_t read, const journal_record_t *record, bo
 
 /* ---- lines ---- */
 
-static void print_events(FILE *file, json_t *list, const char *between)
+static void print_value(FILE *file, const char *key, const json_t *value)
+{
+    if (json_is_string(value)) {
+        fprintf(file, "%s=%s", key, json_string_value(value));
+    } else if (json_is_integer(value)) {
+        fprintf(file, "%s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
+    } else {
+        fputs(key, file);
+    }
+}
+
+/* Each item by itself, with all of its members. The first one, its number, is called by what it
+ * numbers. */
+static void print_list(FILE *file, const char *name, json_t *list, const char *between)
 {
     size_t index;
-    json_t *event;
-    json_array_foreach(list, index, event)
+    json_t *item;
+    const char *one = strcmp(name, "events") == 0 ? "event"
+                      : strcmp(name, "ends") == 0 ? "end"
+                                                  : name;
+    json_array_foreach(list, index, item)
     {
-        fprintf(file,
-                "%sevent=%" JSON_INTEGER_FORMAT " tag=%s version=%" JSON_INTEGER_FORMAT
-                " payload=%s",
-                between, json_integer_value(json_object_get(event, "sequence")),
-                json_string_value(json_object_get(event, "tag")),
-                json_integer_value(json_object_get(event, "version")),
-                json_string_value(json_object_get(event, "payload")));
+        const char *key;
+        json_t *value;
+        bool first = true;
+        json_object_foreach(item, key, value)
+        {
+            fputs(first ? between : " ", file);
+            print_value(file, first ? one : key, value);
+            first = false;
+        }
     }
 }
 
@@ -380,14 +462,11 @@ static void print_members(FILE *file, json_t *object, const char *between)
         if (strcmp(key, "kind") == 0) {
             continue;
         }
-        if (json_is_string(value)) {
-            fprintf(file, "%s%s=%s", between, key, json_string_value(value));
-        } else if (json_is_integer(value)) {
-            fprintf(file, "%s%s=%" JSON_INTEGER_FORMAT, between, key, json_integer_value(value));
-        } else if (json_is_array(value)) {
-            print_events(file, value, between);
+        if (json_is_array(value)) {
+            print_list(file, key, value, between);
         } else {
-            fprintf(file, "%s%s", between, key);
+            fputs(between, file);
+            print_value(file, key, value);
         }
     }
 }

@@ -271,6 +271,12 @@ typedef struct store_slice {
      * contains them. */
     const store_event_t *events;
     size_t event_count;
+    /* Inserted; ignored where they are there. Those of one source lie in one slice, with all else
+     * that its end changes. */
+    const store_outgoing_t *outgoing;
+    size_t outgoing_count;
+    const store_outgoing_key_t *sent; /* of rows, which are deleted; one without a row is ignored */
+    size_t sent_count;
     const store_state_t *states; /* inserted, or replaced; each entity at most once */
     size_t state_count;
     const store_kept_t *kept;   /* inserted, or replaced; those without a cause are deleted, and */
@@ -304,6 +310,13 @@ typedef struct store_history {
     uint32_t limit;
 } store_history_t;
 
+/* How many outgoing messages to one target lane have rows, and the smallest id among them. */
+typedef struct store_outbox {
+    uint32_t target_lane;
+    uint64_t count;
+    uint64_t first;
+} store_outbox_t;
+
 /* How many rows of one entity a lane has, and where. */
 typedef struct store_backlog {
     uint64_t entity_hash;
@@ -316,6 +329,9 @@ typedef struct store_purge {
     uint64_t before;           /* number; one above the checkpoint's counts as the checkpoint's */
     int64_t created_before_ms; /* store_entry.created_ms is smaller */
     uint64_t log_bytes_before; /* store_entry.log_bytes is smaller; 0: by time only */
+    /* What oldest_outgoing has told: entries whose last id is larger are deleted for their bytes
+     * only; 0: no such bound. */
+    uint64_t open_id;
     uint32_t entries_max;
     /* Ends with the entry whose log_bytes is larger by this than that of the first one deleted, so
      * that other writers hardly wait; 0: no such bound. */
@@ -349,6 +365,8 @@ typedef void store_visit_key_fn(void *context, const store_key_t *key);
 typedef void store_visit_name_fn(void *context, const store_key_name_t *name);
 typedef void store_visit_state_fn(void *context, const store_state_t *state);
 typedef void store_visit_kept_fn(void *context, const store_kept_t *kept);
+typedef void store_visit_outgoing_fn(void *context, const store_outgoing_t *message);
+typedef void store_visit_outbox_fn(void *context, const store_outbox_t *outbox);
 /* `history`: the index of the history that the event belongs to. */
 typedef void store_visit_event_fn(void *context, size_t history, const store_event_t *event);
 
@@ -548,6 +566,22 @@ typedef struct store_driver {
     fabric_error_t (*load_events)(store_t *store, uint32_t lane, const store_history_t *histories,
                                   size_t count, uint64_t bytes_max, store_visit_event_fn *visit,
                                   void *context, size_t *done);
+
+    /* ---- outgoing messages ---- */
+
+    /* Visits the rows of messages to one target lane behind `after`, in the order of their keys, at
+     * most `limit`. Stops when the payloads of the rows visited reach `bytes_max`. `*ended`: there
+     * are no more. */
+    fabric_error_t (*load_outgoing)(store_t *store, uint32_t lane, uint32_t target_lane,
+                                    store_outgoing_key_t after, uint32_t limit, uint64_t bytes_max,
+                                    store_visit_outgoing_fn *visit, void *context, bool *ended);
+    /* For each target lane to which there are rows; reads all keys of the lane's rows. */
+    fabric_error_t (*list_outboxes)(store_t *store, uint32_t lane, store_visit_outbox_fn *visit,
+                                    void *context);
+    /* An id that is not larger than that of any open outgoing message of any lane, in rows or above
+     * its checkpoint: of a lane that has entries above it, the last id of the entry that it has
+     * reached counts. At least 1. UINT64_MAX: none is open. */
+    fabric_error_t (*oldest_outgoing)(store_t *store, uint64_t *id);
 
     /* ---- entities that are kept alive ---- */
 

@@ -61,6 +61,42 @@ typedef struct store_event {
 
 #define STORE_SEQUENCE_MAX ((uint64_t)INT64_MAX)
 
+/* Which outgoing message. The id was made for the RESULT that has it. It is larger than those of
+ * all RESULTs before, so it says the order. */
+typedef struct store_outgoing_key {
+    uint64_t id;
+    uint32_t index; /* among those of its RESULT: 0, 1, ... */
+} store_outgoing_key_t;
+
+/* A message that the handler of a durable one, its source, has told. Written once, never changed,
+ * until its target's home has accepted it, or it is a dead letter. */
+typedef struct store_outgoing {
+    store_outgoing_key_t key;
+    uint64_t number; /* of the entry that has it */
+    request_id_t source;
+    shard_id_t source_shard;
+    fabric_bytes_t source_type, source_entity, source_tag;
+    shard_id_t shard;     /* of the target */
+    uint32_t target_lane; /* of a row: the lane of that shard */
+    uint32_t flags;       /* enum request_flag */
+    fabric_bytes_t type, entity, tag;
+    fabric_bytes_t payload;
+    fabric_bytes_t primary_key; /* empty: none */
+    fabric_bytes_t traceparent; /* of the source's handler; empty: none */
+    fabric_bytes_t headers;
+    int64_t deliver_at_ms; /* 0: at once */
+} store_outgoing_t;
+
+/* Of one RESULT. With all else that its message changes they fit into one slice of a checkpoint. */
+#define STORE_OUTGOING_MAX 1000u
+
+/* How an outgoing message ended. */
+typedef struct store_sent {
+    uint32_t index;
+    request_id_t id; /* of the accepted message, or of the dead letter */
+    uint32_t cause;  /* fabric_error_t, of the dead letter; 0: it was accepted */
+} store_sent_t;
+
 /* What keeps an entity alive, so that it comes back without a message; bits. */
 typedef enum alive_cause {
     ALIVE_BY_HANDLER = 1, /* a handler has asked for it */

@@ -108,6 +108,10 @@ static const char table_sizes[] =
     "UNION ALL " ESTIMATE("entity_state", "40 + length(type) + length(entity) + length(state)")
     "UNION ALL " ESTIMATE("event", "56 + length(type) + length(entity) + length(tag) +"
                                    " length(payload)")
+    "UNION ALL " ESTIMATE("outbox", "112 + length(source_type) + length(source_entity) +"
+                                    " length(source_tag) + length(type) + length(entity) +"
+                                    " length(tag) + length(payload) + length(primary_key) +"
+                                    " length(traceparent) + length(headers)")
     "UNION ALL " ESTIMATE("kept_alive", "32 + length(type) + length(entity)")
     "UNION ALL " ESTIMATE("entity_type", "8 + length(name) + length(description)")
     "UNION ALL " ESTIMATE("shard_group", "8 + length(name)")

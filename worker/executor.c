@@ -260,14 +260,20 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
     return FABRIC_OK;
 }
 
-/* The handlers that are pending since an earlier home, which has not stored what they have done. */
+/* The handlers that are pending since an earlier home, which has not stored what they have done.
+ * They are told, and not waited for: nobody awaits what they answer. */
 static void give_up_former(executor_t *executor, const ownership_t *ownership, entity_t *entity)
 {
     uint32_t round = executor->output.round;
+    bool stops = !(entity_type(&executor->entities, entity)->type->uninterruptible &
+                   FABRIC_UNINTERRUPTIBLE_BY_STOPS);
     while (entity->pending && entity->ownership == ownership &&
            !token_equal(entity->pending->token, ownership->key.token)) {
         output_begin(&executor->output, entity->pending->round);
         output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
+        if (stops) {
+            pending_interrupt(entity->pending, FABRIC_INTERRUPT_STOP);
+        }
         handle_abandon(executor, entity->pending);
     }
     output_begin(&executor->output, round);
@@ -462,6 +468,7 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
         return true;
     }
     entity_retry_lapsed(&executor->entities, now_ms);
+    entity_trim_persisted(&executor->entities);
     return ready_step(executor) || inbox_step(executor) || handling_slow_step(executor) ||
            entity_sweep(&executor->entities, now_ms) ||
            instance_sweep(&executor->entities.instance, now_ms);

@@ -26,6 +26,8 @@
  *     wait is answered MAILBOX_FULL. What waits for room does not hold up messages to residents:
  *     more than outside_max entities do not wait here, their first message is answered
  *     MAILBOX_FULL, and those behind it ENTITY_DEFECT, for the home to deliver them again.
+ *     As many entities without an instance hold persisted states; the one that has held its own
+ *     longest lets go of it, and the home gives it again.
  *  8. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
  *
  * Threading: one thread at a time; executor_stats and executor_describe may be called by any.

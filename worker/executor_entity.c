@@ -103,6 +103,19 @@ static void settle(entity_table_t *table, entity_t *entity)
     residents_set_rest(&table->residents, entity, entity_rest(entity));
 }
 
+void entity_set_persisted(entity_table_t *table, entity_t *entity, uint32_t version,
+                          fabric_bytes_t state)
+{
+    persisted_set(entity, version, state);
+    settle(table, entity);
+}
+
+void entity_forget_persisted(entity_table_t *table, entity_t *entity)
+{
+    persisted_forget(entity);
+    settle(table, entity);
+}
+
 /* The entity has no state any more. */
 static void end_residence(entity_table_t *table, entity_t *entity)
 {
@@ -113,14 +126,14 @@ static void end_residence(entity_table_t *table, entity_t *entity)
 static void entity_free(entity_table_t *table, entity_t *entity)
 {
     assert(!entity->first && !entity->queued);
-    if (entity_is_resident(entity)) {
+    entity_forget_persisted(table, entity);
+    if (entity_is_resident(entity)) { /* a handler was pending as the executor ended */
         end_residence(table, entity);
     }
     count_add(&table->bytes, -entity_bytes(table, entity));
     count_add(&table->count, UINT64_MAX);
     idle_remove(table, entity);
     HASH_DEL(table->by_key, entity);
-    persisted_forget(entity);
     free(entity);
 }
 
@@ -155,6 +168,7 @@ static void entity_stop(entity_table_t *table, entity_t *entity)
         entry->type->stop(entity_memory(entry, entity), entity_id(entity));
     }
     instance_finalize(entity);
+    settle(table, entity);
 }
 
 const entity_t *entity_to_evict(entity_table_t *table)
@@ -217,7 +231,7 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
     residents_use(&table->residents, entity);
     if (entity->ownership != ownership) {
         entity_stop(table, entity);
-        persisted_forget(entity);
+        entity_forget_persisted(table, entity);
         ownership_remove_entity(entity);
         ownership_add_entity(ownership, entity);
         entity->kept = entity->known = false;
@@ -252,7 +266,7 @@ void entity_go_back(entity_table_t *table, entity_t *entity)
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation)
 {
     entity_stop(table, entity);
-    persisted_forget(entity);
+    entity_forget_persisted(table, entity);
     set_state(entity, ENTITY_FAILED);
     entity->mark = activation;
     entity->failed_epoch = (uint32_t)entity->ownership->key.token.home_epoch;
@@ -352,6 +366,19 @@ void entity_end(entity_table_t *table, entity_t *entity)
         queue_add(&table->ready, entity);
     } else {
         entity_free(table, entity);
+    }
+}
+
+void entity_trim_persisted(entity_table_t *table)
+{
+    entity_t *entity;
+    while ((entity = residents_to_let_go(&table->residents))) {
+        bool needed = entity->known || entity->kept || entity->resources || entity->queued;
+        if (needed) {
+            entity_forget_persisted(table, entity);
+        } else {
+            entity_end(table, entity);
+        }
     }
 }
 

@@ -144,9 +144,13 @@ static inline bool entity_is_resident(const entity_t *entity)
 {
     return entity->state == ENTITY_STARTED || entity->state == ENTITY_PENDING;
 }
-/* Whether the entity could end to make room: it has state, and nothing to do. */
+/* Whether the entity could end to make room: it has state, and nothing to do. Or whether it could
+ * let go of its persisted state. */
 static inline rest_t entity_rest(const entity_t *entity)
 {
+    if (entity->state == ENTITY_STOPPED && entity->persisted && !entity->first) {
+        return REST_HOLDING;
+    }
     bool rests = entity->state == ENTITY_STARTED && !entity->first && !entity->resources;
     return !rests ? REST_NONE : entity->kept ? REST_KEPT : REST_IDLE;
 }
@@ -167,6 +171,13 @@ FABRIC_MUST_USE bool entity_start(entity_table_t *table, entity_t *entity);
  * order. */
 bool entity_has_seen(const entity_t *entity, uint64_t position);
 void entity_end_seen(entity_table_t *table, entity_t *entity);
+/* The entity's next instance begins with this persisted state, or what it begins with is not known.
+ * It has no instance. */
+void entity_set_persisted(entity_table_t *table, entity_t *entity, uint32_t version,
+                          fabric_bytes_t state);
+void entity_forget_persisted(entity_table_t *table, entity_t *entity);
+/* Lets go of persisted states while too many entities hold one. */
+void entity_trim_persisted(entity_table_t *table);
 /* The instance of a persisted type ends; the next one begins with the state that it had before the
  * message at hand. */
 void entity_go_back(entity_table_t *table, entity_t *entity);

@@ -56,12 +56,17 @@ static message_result_t result_of(const entity_t *entity, uint64_t activation, u
     };
 }
 
+static bool is_persisted(const executor_t *executor, const entity_t *entity)
+{
+    return entity_type(&executor->entities, entity)->type->persisted;
+}
+
 /* `flags` are those of the message. */
 static void put(executor_t *executor, const entity_t *entity, uint64_t flags,
                 const message_result_t *result)
 {
-    output_put_result(&executor->output, entity->ownership->source, result,
-                      (flags & REQUEST_DURABLE) != 0, executor->now_ms);
+    bool kept = flags & REQUEST_DURABLE && !is_persisted(executor, entity);
+    output_put_result(&executor->output, entity->ownership->source, result, kept, executor->now_ms);
 }
 
 static void report(const executor_t *executor, executor_report_fn *told, log_limiter_t *limiter,
@@ -169,11 +174,6 @@ static void put_defect(executor_t *executor, entity_t *entity, const message_del
 
 /* ---- persisted states ---- */
 
-static bool is_persisted(const executor_t *executor, const entity_t *entity)
-{
-    return entity_type(&executor->entities, entity)->type->persisted;
-}
-
 /* What the handler that has ended has done to the state of the entity, which is of a persisted
  * type. */
 static persisted_change_t compare_state(executor_t *executor, entity_t *entity, size_t *size,
@@ -249,7 +249,7 @@ void handle_state(executor_t *executor, entity_t *entity, ownership_t *ownership
         state->home_epoch == ownership->key.token.home_epoch &&
         entity_enter(&executor->entities, entity, ownership, state->activation, executor->now_ms)) {
         entity_go_back(&executor->entities, entity);
-        persisted_set(entity, (uint32_t)state->attempt, state->payload);
+        entity_set_persisted(&executor->entities, entity, (uint32_t)state->attempt, state->payload);
     }
 }
 

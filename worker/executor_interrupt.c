@@ -1,6 +1,5 @@
 /* What an executor does for orders that end handlers: pending handlers are told, and deliveries
  * that have not begun are answered. The handler that runs hears of it by interrupts.h. */
-#include "worker/executor_persisted.h"
 #include "worker/executor_state.h"
 
 static bool names(const message_deliver_t *named, const message_deliver_t *delivery)
@@ -59,7 +58,7 @@ static void end_instance(executor_t *executor, entity_t *entity, const message_d
         token_equal(ownership->key.token, token)) {
         entity_clear(&executor->entities, entity);
         if (!entity_is_resident(entity)) {
-            persisted_forget(entity);
+            entity_forget_persisted(&executor->entities, entity);
         }
     }
 }

@@ -51,7 +51,7 @@ void output_put_result_state(executor_output_t *output, work_source_t source,
     work_output_t *piece = piece_for(output, source, now_ms);
     message_put_result_state(&piece->results, result);
     piece->count++;
-    piece->durable++;
+    piece->states++;
 }
 
 void output_put_alive(executor_output_t *output, work_source_t source, const message_alive_t *alive,

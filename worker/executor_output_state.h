@@ -13,10 +13,11 @@ typedef struct executor_output {
 /* What is put out next ends a delivery of this round. */
 void output_begin(executor_output_t *output, uint32_t round);
 
-/* `durable`: whether the result ends a durable message. */
+/* `durable`: whether the result is kept until it is settled, as those of durable messages are; but
+ * of persisted types none is: what was not stored did not happen. */
 void output_put_result(executor_output_t *output, work_source_t source,
                        const message_result_t *result, bool durable, uint64_t now_ms);
-/* The same of a durable message that has changed its entity's state, with this state. */
+/* The result of a durable message that has changed its entity's state, with this state. */
 void output_put_result_state(executor_output_t *output, work_source_t source,
                              const message_result_state_t *result, uint64_t now_ms);
 /* What keeps an entity alive. It ends no delivery, and is no result. */

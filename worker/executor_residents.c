@@ -36,7 +36,8 @@ static void take(residents_t *residents, entity_t *entity)
 static void put(residents_t *residents, entity_t *entity)
 {
     const entity_t *first = residents->resting[entity->rest];
-    residents->ordered &= !first || first->resting_previous->used_ms <= entity->used_ms;
+    residents->ordered &= entity->rest == REST_HOLDING || !first ||
+                          first->resting_previous->used_ms <= entity->used_ms;
     DL_APPEND2(residents->resting[entity->rest], entity, resting_previous, resting_next);
 }
 
@@ -49,6 +50,8 @@ void residents_set_rest(residents_t *residents, entity_t *entity, rest_t rest)
         take(residents, entity);
     }
     residents->idle += (uint32_t)(rest == REST_IDLE) - (uint32_t)(entity->rest == REST_IDLE);
+    residents->holding +=
+        (uint32_t)(rest == REST_HOLDING) - (uint32_t)(entity->rest == REST_HOLDING);
     entity->rest = (uint8_t)rest;
     if (rest != REST_NONE) {
         put(residents, entity);

@@ -6,11 +6,16 @@
  * longest makes room, too. One with resources does not rest. Nothing keeps those that rest in order
  * until there is no room; from then on they are in the order of their last use, until half of the
  * room is free again.
+ *
+ * An entity of a persisted type that has no instance may hold the state that the next one begins
+ * with. As many may hold one as there may be residents; beyond that, those that have held theirs
+ * longest are to let go of it.
  */
 #ifndef WORKER_EXECUTOR_RESIDENTS_STATE_H
 #define WORKER_EXECUTOR_RESIDENTS_STATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct entity;
@@ -18,7 +23,8 @@ struct entity;
 typedef enum rest {
     REST_NONE, /* it does not rest */
     REST_IDLE,
-    REST_KEPT, /* it keeps itself alive */
+    REST_KEPT,    /* it keeps itself alive */
+    REST_HOLDING, /* it is no resident, and holds a persisted state */
     REST_COUNT
 } rest_t;
 
@@ -26,6 +32,7 @@ typedef struct residents {
     uint32_t max;
     uint32_t count;
     uint32_t idle;                      /* of them that rest, and do not keep themselves alive */
+    uint32_t holding;                   /* entities that hold a persisted state */
     struct entity *resting[REST_COUNT]; /* in the order of their last use, if `ordered` */
     bool ordered;
 } residents_t;
@@ -57,6 +64,11 @@ static inline bool residents_have_spare(const residents_t *residents)
 {
     uint32_t places = residents->max - residents->count + residents->idle;
     return places > (residents->max > 1 ? 1u : 0u);
+}
+/* The entity that is to let go of its persisted state next; NULL: none has to. */
+static inline struct entity *residents_to_let_go(const residents_t *residents)
+{
+    return residents->holding > residents->max ? residents->resting[REST_HOLDING] : NULL;
 }
 /* The one that has to end before there is room; NULL: there is some. */
 struct entity *residents_to_end(residents_t *residents);

@@ -297,6 +297,7 @@ bool link_endpoint_next_frame(link_endpoint_t *endpoint, uint64_t high_id, wire_
     wire_writer_destroy(frame);
     *frame = piece->results;
     uint32_t durable = piece->durable;
+    uint32_t states = piece->states;
     piece->results = (wire_writer_t){0};
     work_output_list_destroy(&piece);
     while (endpoint->out_first) {
@@ -306,6 +307,7 @@ bool link_endpoint_next_frame(link_endpoint_t *endpoint, uint64_t high_id, wire_
         }
         wire_append(frame, messages.data, messages.size);
         durable += endpoint->out_first->durable;
+        states += endpoint->out_first->states;
         piece = take_piece(endpoint);
         work_output_list_destroy(&piece);
     }
@@ -313,8 +315,8 @@ bool link_endpoint_next_frame(link_endpoint_t *endpoint, uint64_t high_id, wire_
     frame_set_head(frame, &head);
     if (endpoint->phase == PHASE_WELCOMED) {
         size_t size = durable > 0 ? frame->size - FRAME_HEAD_BYTES : 0;
-        *let_go =
-            link_kept_add(&endpoint->kept, fabric_bytes(frame->data + FRAME_HEAD_BYTES, size));
+        *let_go = link_kept_add(&endpoint->kept, fabric_bytes(frame->data + FRAME_HEAD_BYTES, size),
+                                states > 0);
     }
     return true;
 }

@@ -23,13 +23,38 @@ void link_kept_begin(link_kept_t *kept)
     *kept = (link_kept_t){0};
 }
 
-static void append(link_kept_t *kept, fabric_bytes_t messages)
+/* Copies all messages but those with states, or only adds them up (NULL). Returns their size. */
+static size_t copy_stateless(fabric_bytes_t messages, uint8_t *to)
 {
-    kept_frame_t *frame = (kept_frame_t *)memory_allocate(sizeof *frame + messages.size);
+    size_t size = 0;
+    wire_reader_t reader = wire_reader(messages);
+    wire_reader_t body;
+    for (const uint8_t *from = reader.next; frame_next(&reader, &body); from = reader.next) {
+        message_kind_t kind;
+        size_t step = (size_t)(reader.next - from);
+        if (message_open(&body, &kind) || kind == KIND_RESULT_STATE) {
+            continue;
+        }
+        if (to) {
+            memcpy(to + size, from, step);
+        }
+        size += step;
+    }
+    return size;
+}
+
+static void append(link_kept_t *kept, fabric_bytes_t messages, bool states)
+{
+    size_t size = states ? copy_stateless(messages, NULL) : messages.size;
+    kept_frame_t *frame = (kept_frame_t *)memory_allocate(sizeof *frame + size);
     frame->next = NULL;
     frame->number = kept->sent;
-    frame->size = messages.size;
-    memcpy(frame->messages, messages.data, messages.size);
+    frame->size = size;
+    if (states) {
+        (void)copy_stateless(messages, frame->messages);
+    } else {
+        memcpy(frame->messages, messages.data, size);
+    }
     if (kept->first) {
         kept->last->next = frame;
     } else {
@@ -39,13 +64,13 @@ static void append(link_kept_t *kept, fabric_bytes_t messages)
     kept->bytes += sizeof *frame + frame->size;
 }
 
-bool link_kept_add(link_kept_t *kept, fabric_bytes_t messages)
+bool link_kept_add(link_kept_t *kept, fabric_bytes_t messages, bool states)
 {
     kept->sent++;
     if (messages.size == 0) {
         return false;
     }
-    append(kept, messages);
+    append(kept, messages, states);
     bool first = kept->let_go == 0;
     while (kept->first && kept->bytes > LIMIT_KEPT_RESULT_BYTES_MAX) {
         kept->let_go = kept->first->number;

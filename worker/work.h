@@ -140,7 +140,8 @@ typedef struct work_output {
     wire_writer_t results;
     uint32_t round;   /* RESULTS: of the deliveries that have ended */
     uint32_t count;   /* RESULTS: of these deliveries; some may have no result */
-    uint32_t durable; /* RESULTS: those of them whose results end durable messages */
+    uint32_t durable; /* RESULTS: those of them whose results are kept: they end durable messages */
+    uint32_t states;  /* RESULTS: those of them that come with a persisted state */
 } work_output_t;
 
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source);

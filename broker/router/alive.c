@@ -48,11 +48,16 @@ static bool may_wake(router_t *router, const alive_t *alive, uint64_t *activatio
     return true;
 }
 
+static persisted_key_t persisted_key(const alive_t *alive)
+{
+    return (persisted_key_t){alive_type(alive), alive_id(alive), NULL};
+}
+
 /* Whether the owner knows the persisted state that the instance begins with, or can be told now. */
 static bool has_state(router_t *router, const alive_t *alive)
 {
     const entity_t *entity = mailbox_find(router, alive_type(alive), alive_id(alive));
-    return persisted_is_ready(router, alive->ownership, alive_type(alive), alive_id(alive),
+    return persisted_is_ready(router, alive->ownership, persisted_key(alive),
                               entity ? entity->in_flight : 0);
 }
 
@@ -77,7 +82,7 @@ static void send(router_t *router, const alive_t *alive, uint64_t activation)
 {
     const ownership_t *ownership = alive->ownership;
     if (ownership->persisted) {
-        (void)persisted_deliver(router, ownership, alive_type(alive), alive_id(alive), activation);
+        (void)persisted_deliver(router, ownership, persisted_key(alive), activation);
     }
     message_alive_t message = {.shard = ownership->shard->id.value,
                                .home_epoch = ownership->token.home_epoch,
@@ -241,7 +246,7 @@ static void forget_given(router_t *router, const ownership_t *ownership,
 {
     const entity_t *entity = mailbox_find(router, message->type, message->id);
     if (!entity || entity->in_flight == 0) {
-        persisted_restart(router, ownership, message->type, message->id);
+        persisted_restart(router, ownership, (persisted_key_t){message->type, message->id, NULL});
     }
 }
 
@@ -270,7 +275,7 @@ static void keep(router_t *router, ownership_t *ownership, const message_alive_t
     want(router, alive, (uint32_t)message->causes);
     bool answers = message->activation != 0; /* a wish, before which it got the state */
     bool begun = !ownership->persisted || answers ||
-                 persisted_is_given(router, ownership, message->type, message->id);
+                 persisted_is_given(router, ownership, persisted_key(alive));
     if (message->absent == 0 && !begun) { /* an earlier home gave the instance its state */
         alive_set_state(router, alive, ALIVE_ASLEEP);
     } else if (message->absent == 0) {

@@ -115,10 +115,10 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
     if (message->stored.key_hash) {
         keys_ended(router, &lane->keys, message);
     }
-    if (message->left) {
-        persisted_commit(router, &message->left);
-    }
     entity_t *entity = message->entity;
+    if (message->left) {
+        persisted_commit(router, entity_persisted_key(entity), &message->left);
+    }
     if (!(message->stored.flags & REQUEST_TELL)) {
         message_send_reply(router, message);
     }

@@ -51,8 +51,9 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .headers = stored->headers,
         .position = message->position != stored->id.value ? message->position : 0,
     };
-    if (entity->ownership->persisted && persisted_deliver(router, entity->ownership, stored->type,
-                                                          stored->entity, message->activation)) {
+    if (entity->ownership->persisted &&
+        persisted_deliver(router, entity->ownership, entity_persisted_key(entity),
+                          message->activation)) {
         alive_state_given(router, stored->type, stored->entity);
     }
     message_put_deliver(peer_writer(router, runner->peer), &deliver);
@@ -101,15 +102,15 @@ static bool is_window_full(router_t *router, const entity_t *entity)
 }
 
 /* Whether nothing is to be known of the entity's persisted state before it is given a message. */
-static bool has_state(router_t *router, const entity_t *entity)
+static bool has_state(router_t *router, entity_t *entity)
 {
     return !entity->ownership->persisted ||
-           persisted_is_ready(router, entity->ownership, entity_type(entity), entity_id(entity),
+           persisted_is_ready(router, entity->ownership, entity_persisted_key(entity),
                               entity->in_flight);
 }
 
 /* The message that the entity could give to its owner now, if the owner has credit for it. */
-static message_t *next_to_deliver(router_t *router, const entity_t *entity)
+static message_t *next_to_deliver(router_t *router, entity_t *entity)
 {
     const ownership_t *ownership = entity->ownership;
     if (!ownership_dispatches(router, ownership) || ownership->owner->state != RUNNER_JOINED ||

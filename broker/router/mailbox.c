@@ -59,6 +59,7 @@ void entity_release(router_t *router, entity_t *entity)
     }
     entity_resume(router, entity);
     entity_set_parked(router, entity, false);
+    persisted_leave(&entity->persisted);
     DL_DELETE(entity->ownership->entities, entity);
     HASH_DELETE(by_name, router->entities, entity);
     memory_cache_free(entity, sizeof *entity + entity->name_size);
@@ -69,6 +70,7 @@ void entities_destroy(router_t *router)
     entity_t *entity, *next;
     HASH_ITER(by_name, router->entities, entity, next)
     {
+        persisted_leave(&entity->persisted);
         HASH_DELETE(by_name, router->entities, entity);
         memory_cache_free(entity, sizeof *entity + entity->name_size);
     }
@@ -237,7 +239,7 @@ void entity_restart(router_t *router, entity_t *entity)
     entity->activation = ++router->activations;
     entity->restarting = entity->in_flight > 0;
     if (entity->ownership->persisted) {
-        persisted_restart(router, entity->ownership, entity_type(entity), entity_id(entity));
+        persisted_restart(router, entity->ownership, entity_persisted_key(entity));
     }
 }
 

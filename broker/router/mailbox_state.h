@@ -12,6 +12,7 @@
 #define BROKER_ROUTER_MAILBOX_STATE_H
 
 #include "broker/router/ownership_state.h"
+#include "broker/router/persisted_state.h"
 #include "core/timers.h"
 
 enum {
@@ -39,6 +40,7 @@ struct entity {
     uint32_t mailbox;          /* messages that wait or are in flight */
     uint32_t state_end;        /* which end of the batch of `state_take` has its state */
     uint64_t state_take;       /* router_t.takes */
+    persisted_t *persisted;    /* its state, once it was found: persisted.c writes this */
     runner_t *waits_for;       /* the runner whose credit it waits for: it is in the list there */
     entity_t *prev, *next;     /* of its ownership */
     entity_t *busy_prev, *busy_next;     /* the same, while messages are in flight */
@@ -57,6 +59,11 @@ void entity_release(router_t *router, entity_t *entity);
 void entities_destroy(router_t *router);
 fabric_bytes_t entity_type(const entity_t *entity);
 fabric_bytes_t entity_id(const entity_t *entity);
+/* Whose persisted state is meant. */
+static inline persisted_key_t entity_persisted_key(entity_t *entity)
+{
+    return (persisted_key_t){entity_type(entity), entity_id(entity), &entity->persisted};
+}
 
 /* ---- pending messages ---- */
 

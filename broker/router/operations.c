@@ -171,7 +171,7 @@ static fabric_error_t show_state(router_t *router, fabric_bytes_t argument, wire
     }
     const state_value_t *value = NULL;
     if (!persisted_look(router, shard->id, type, id, &value)) {
-        *text = "the state is being read: ask again";
+        *text = "the state is not known here yet: ask again";
         return FABRIC_ERROR_BUSY;
     }
     wire_put_map(answer, value ? 3 : 1);

@@ -23,20 +23,47 @@ static size_t make_name(uint8_t name[NAME_MAX_BYTES], fabric_bytes_t type, fabri
     return 1 + type.size + id.size;
 }
 
-static persisted_t *find(const lane_persisted_t *states, fabric_bytes_t type, fabric_bytes_t id)
+/* The entity's record refers to the state from now on. Both know it: whichever goes first tells the
+ * other, so nobody has to keep the state for the record, or the record for the state. */
+static void refer(persisted_t *state, persisted_t **place)
 {
+    assert(!state->place);
+    state->place = place;
+    *place = state;
+}
+
+void persisted_leave(persisted_t **place)
+{
+    if (*place) {
+        (*place)->place = NULL;
+        *place = NULL;
+    }
+}
+
+static persisted_t *find(const lane_persisted_t *states, persisted_key_t key)
+{
+    if (key.place && *key.place) {
+        return *key.place;
+    }
     uint8_t name[NAME_MAX_BYTES];
-    size_t size = make_name(name, type, id);
+    size_t size = make_name(name, key.type, key.id);
     persisted_t *state = NULL;
     HASH_FIND(by_name, states->by_name, name, size, state);
+    if (state && key.place) {
+        refer(state, key.place);
+    }
     return state;
 }
 
+static persisted_key_t key_of(fabric_bytes_t type, fabric_bytes_t id)
+{
+    return (persisted_key_t){type, id, NULL};
+}
+
+/* Of the record. Its values count for themselves. */
 static uint64_t bytes_of(const persisted_t *state)
 {
-    uint64_t bytes = sizeof *state + state->name_size;
-    bytes += state->newest ? state->newest->size : 0;
-    return bytes + (state->durable && state->durable != state->newest ? state->durable->size : 0);
+    return sizeof *state + state->name_size;
 }
 
 /* Moves the state to the end of a list; NULL: it is in none from now on. */
@@ -51,19 +78,21 @@ static void move(persisted_t *state, persisted_t **list)
     }
 }
 
-static persisted_t *find_or_add(router_t *router, lane_persisted_t *states, fabric_bytes_t type,
-                                fabric_bytes_t id)
+static persisted_t *find_or_add(router_t *router, lane_persisted_t *states, persisted_key_t key)
 {
-    persisted_t *state = find(states, type, id);
+    persisted_t *state = find(states, key);
     if (!state) {
         uint8_t name[NAME_MAX_BYTES];
-        size_t size = make_name(name, type, id);
+        size_t size = make_name(name, key.type, key.id);
         state = memory_allocate(sizeof *state + size);
         memset(state, 0, sizeof *state);
         state->name_size = (uint16_t)size;
         memcpy(state->name, name, size);
         HASH_ADD_KEYPTR(by_name, states->by_name, state->name, size, state);
         router->state_bytes += bytes_of(state);
+        if (key.place) {
+            refer(state, key.place);
+        }
     }
     return state;
 }
@@ -72,6 +101,9 @@ static void forget(router_t *router, lane_persisted_t *states, persisted_t *stat
 {
     router->state_bytes -= bytes_of(state);
     move(state, NULL);
+    if (state->place) {
+        persisted_leave(state->place);
+    }
     HASH_DELETE(by_name, states->by_name, state);
     state_value_drop(&state->newest);
     state_value_drop(&state->durable);
@@ -95,12 +127,10 @@ static void note(lane_persisted_t *states, persisted_t *state)
     }
 }
 
-static void set(router_t *router, persisted_t *state, state_value_t **place, state_value_t *value)
+static void set(state_value_t **place, state_value_t *value)
 {
-    router->state_bytes -= bytes_of(state);
     state_value_drop(place);
     *place = value;
-    router->state_bytes += bytes_of(state);
 }
 
 static lane_persisted_t *states_of(router_t *router, const ownership_t *ownership)
@@ -116,45 +146,45 @@ static bool has_it(const persisted_t *state, const ownership_t *ownership)
 }
 
 /* The state, if it is known; else it is going to be read. */
-static persisted_t *find_known(router_t *router, lane_persisted_t *states, fabric_bytes_t type,
-                               fabric_bytes_t id)
+static persisted_t *find_known(router_t *router, lane_persisted_t *states, persisted_key_t key)
 {
-    persisted_t *state = find_or_add(router, states, type, id);
+    persisted_t *state = find_or_add(router, states, key);
     if (!state->known && !state->list) {
         move(state, &states->wanted);
     }
     return state->known ? state : NULL;
 }
 
-bool persisted_is_ready(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
-                        fabric_bytes_t id, uint32_t in_flight)
+bool persisted_is_ready(router_t *router, const ownership_t *ownership, persisted_key_t key,
+                        uint32_t in_flight)
 {
-    const persisted_t *state = find_known(router, states_of(router, ownership), type, id);
+    const persisted_t *state = find_known(router, states_of(router, ownership), key);
     return state && (has_it(state, ownership) || in_flight == 0);
 }
 
-bool persisted_is_given(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
-                        fabric_bytes_t id)
+bool persisted_is_given(router_t *router, const ownership_t *ownership, persisted_key_t key)
 {
-    const persisted_t *state = find(states_of(router, ownership), type, id);
+    const persisted_t *state = find(states_of(router, ownership), key);
     return state && has_it(state, ownership);
 }
 
 bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id,
                     const state_value_t **value)
 {
-    const persisted_t *state = find_known(router, &lane_of(router, shard)->persisted, type, id);
-    if (state) {
+    lane_persisted_t *states = &lane_of(router, shard)->persisted;
+    const persisted_t *state = find_known(router, states, key_of(type, id));
+    bool is_read = state && !state->unread;
+    if (is_read) {
         *value = state->durable;
     }
-    return state;
+    return is_read;
 }
 
-bool persisted_deliver(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
-                       fabric_bytes_t id, uint64_t activation)
+bool persisted_deliver(router_t *router, const ownership_t *ownership, persisted_key_t key,
+                       uint64_t activation)
 {
     lane_persisted_t *states = states_of(router, ownership);
-    persisted_t *state = find(states, type, id);
+    persisted_t *state = find(states, key);
     assert(state && state->known);
     if (state->list == &states->settled) {
         move(state, &states->settled); /* used last */
@@ -166,8 +196,8 @@ bool persisted_deliver(router_t *router, const ownership_t *ownership, fabric_by
                                       .home_epoch = ownership->token.home_epoch,
                                       .owner_sequence = ownership->token.owner_sequence,
                                       .activation = activation,
-                                      .type = type,
-                                      .id = id};
+                                      .type = key.type,
+                                      .id = key.id};
     if (state->newest) {
         message.version = state->newest->row.version;
         message.state = state->newest->row.state;
@@ -179,10 +209,9 @@ bool persisted_deliver(router_t *router, const ownership_t *ownership, fabric_by
     return true;
 }
 
-void persisted_restart(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
-                       fabric_bytes_t id)
+void persisted_restart(router_t *router, const ownership_t *ownership, persisted_key_t key)
 {
-    persisted_t *state = find(states_of(router, ownership), type, id);
+    persisted_t *state = find(states_of(router, ownership), key);
     if (state) {
         state->given = false;
     }
@@ -190,29 +219,31 @@ void persisted_restart(router_t *router, const ownership_t *ownership, fabric_by
 
 /* ---- results ---- */
 
-state_value_t *persisted_change(router_t *router, const store_state_t *row)
+state_value_t *persisted_change(router_t *router, persisted_key_t key, const store_state_t *row)
 {
     lane_persisted_t *states = &lane_of(router, row->shard)->persisted;
-    persisted_t *state = find_or_add(router, states, row->type, row->entity);
+    persisted_t *state = find_or_add(router, states, key);
     state_value_t *value = state_value_new(row);
+    state_value_count(value, &router->state_bytes);
     if (!state->known) { /* it was forgotten while the message was in flight */
-        state->known = true;
+        state->known = state->unread = true;
         move(state, NULL);
     }
     if (state->list == &states->settled) {
         move(state, NULL); /* it must stay until it is durable, and its row says so */
     }
-    set(router, state, &state->newest, value);
+    set(&state->newest, value);
     router->counters.states_changed++;
     return state_value_share(value);
 }
 
-void persisted_commit(router_t *router, state_value_t **value)
+void persisted_commit(router_t *router, persisted_key_t key, state_value_t **value)
 {
     lane_persisted_t *states = &lane_of(router, (*value)->row.shard)->persisted;
-    persisted_t *state = find(states, (*value)->row.type, (*value)->row.entity);
+    persisted_t *state = find(states, key);
     assert(state && state->known);
-    set(router, state, &state->durable, *value);
+    set(&state->durable, *value);
+    state->unread = false;
     *value = NULL;
     note(states, state);
 }
@@ -220,7 +251,7 @@ void persisted_commit(router_t *router, state_value_t **value)
 void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id)
 {
     lane_persisted_t *states = &lane_of(router, shard)->persisted;
-    persisted_t *state = type.size > 0 ? find(states, type, id) : NULL;
+    persisted_t *state = type.size > 0 ? find(states, key_of(type, id)) : NULL;
     if (!state || !state->known) {
         return;
     }
@@ -228,7 +259,7 @@ void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, f
     if (state->newest == state->durable) {
         return;
     }
-    set(router, state, &state->newest, state_value_share(state->durable));
+    set(&state->newest, state_value_share(state->durable));
     if (!state->list && !state->durable) {
         forget(router, states, state); /* nothing is stored, as far as is known */
     } else if (!state->list) {
@@ -272,19 +303,20 @@ bool router_take_states(router_t *router, uint32_t number, router_states_t *read
 
 static void take_row(router_t *router, lane_persisted_t *states, state_value_t *value)
 {
-    persisted_t *state = find(states, value->row.type, value->row.entity);
+    persisted_t *state = find(states, key_of(value->row.type, value->row.entity));
     if (!state || state->known || state->list != &states->reading) {
         state_value_drop(&value); /* more is known by now */
         return;
     }
-    set(router, state, &state->newest, state_value_share(value));
-    set(router, state, &state->durable, value);
+    state_value_count(value, &router->state_bytes);
+    set(&state->newest, state_value_share(value));
+    set(&state->durable, value);
 }
 
 /* The state is known now, also where there is none: its entity may go on. */
 static void end_reading(lane_persisted_t *states, const store_entity_name_t *name)
 {
-    persisted_t *state = find(states, name->type, name->entity);
+    persisted_t *state = find(states, key_of(name->type, name->entity));
     if (!state || state->known || state->list != &states->reading) {
         return;
     }
@@ -322,10 +354,12 @@ void persisted_adopt(router_t *router, adoption_t *adoption)
     lane_persisted_t *states = &router->lanes[adoption->hold.lane].persisted;
     for (size_t i = 0; i < adoption->state_count; i++) {
         state_value_t *value = adoption->states[i];
-        persisted_t *state = find_or_add(router, states, value->row.type, value->row.entity);
+        persisted_t *state =
+            find_or_add(router, states, key_of(value->row.type, value->row.entity));
         state->known = true;
-        set(router, state, &state->newest, state_value_share(value));
-        set(router, state, &state->durable, value);
+        state_value_count(value, &router->state_bytes);
+        set(&state->newest, state_value_share(value));
+        set(&state->durable, value);
         note(states, state);
     }
     free(adoption->states);
@@ -376,7 +410,7 @@ void persisted_take(lane_persisted_t *states, uint64_t slice)
 void persisted_settled(router_t *router, const store_state_t *row, uint64_t slice)
 {
     lane_persisted_t *states = &lane_of(router, row->shard)->persisted;
-    persisted_t *state = find(states, row->type, row->entity);
+    persisted_t *state = find(states, key_of(row->type, row->entity));
     if (state && !state->list && state->slice == slice && state->newest == state->durable) {
         move(state, &states->settled);
         persisted_trim(router, lane_number(router, row->shard));

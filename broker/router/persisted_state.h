@@ -24,19 +24,30 @@
 
 typedef struct ownership ownership_t;
 
-typedef struct persisted {
-    bool known; /* else it is to be read, or is being read */
-    bool given; /* the owner with the token `given_to` has an instance with it */
+typedef struct persisted persisted_t;
+
+/* Whose state is meant. `place`: where the entity's record keeps what was found, so that it is
+ * found at once the next time; NULL: nowhere. */
+typedef struct persisted_key {
+    fabric_bytes_t type, id;
+    persisted_t **place;
+} persisted_key_t;
+
+struct persisted {
+    bool known;  /* else it is to be read, or is being read */
+    bool given;  /* the owner with the token `given_to` has an instance with it */
+    bool unread; /* known: only what was changed is, and not what is stored */
     token_t given_to;
-    state_value_t *newest;   /* known: after all results that count; NULL: there is no state */
-    state_value_t *durable;  /* known: the same as of what is stored */
-    uint64_t slice;          /* the lane's last slice with its row; 0: none */
-    struct persisted **list; /* that it is in; NULL: its row is in a slice */
-    struct persisted *prev, *next;
+    state_value_t *newest;  /* known: after all results that count; NULL: there is no state */
+    state_value_t *durable; /* known: the same as of what is stored */
+    uint64_t slice;         /* the lane's last slice with its row; 0: none */
+    persisted_t **place;    /* that refers to it, of the entity's record; NULL: none */
+    persisted_t **list;     /* that it is in; NULL: its row is in a slice */
+    persisted_t *prev, *next;
     UT_hash_handle by_name;
     uint16_t name_size;
     uint8_t name[]; /* one byte with the size of the type, then type and id */
-} persisted_t;
+};
 
 typedef struct lane_persisted {
     persisted_t *by_name;
@@ -51,26 +62,26 @@ typedef struct lane_persisted {
 
 /* Whether something may be delivered to the entity: its state is known, and its owner has it, or
  * gets it now that nothing is in flight. If it is not known, it is going to be read. */
-bool persisted_is_ready(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
-                        fabric_bytes_t id, uint32_t in_flight);
+bool persisted_is_ready(router_t *router, const ownership_t *ownership, persisted_key_t key,
+                        uint32_t in_flight);
 /* Whether the owner has the state, as far as is known here. */
-bool persisted_is_given(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
-                        fabric_bytes_t id);
+bool persisted_is_given(router_t *router, const ownership_t *ownership, persisted_key_t key);
 /* A message is about to be delivered to the entity, which is ready, or its instance is about to be
  * asked for: tells the owner the state, and returns true, unless the owner has it. */
-bool persisted_deliver(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
-                       fabric_bytes_t id, uint64_t activation);
+bool persisted_deliver(router_t *router, const ownership_t *ownership, persisted_key_t key,
+                       uint64_t activation);
 /* The entity's next activation is to begin with its state. */
-void persisted_restart(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
-                       fabric_bytes_t id);
+void persisted_restart(router_t *router, const ownership_t *ownership, persisted_key_t key);
 /* A result that counts has left this state. Returns it, with a reference for the message. */
-state_value_t *persisted_change(router_t *router, const store_state_t *state);
+state_value_t *persisted_change(router_t *router, persisted_key_t key, const store_state_t *state);
 /* It is durable. Takes the reference. */
-void persisted_commit(router_t *router, state_value_t **value);
+void persisted_commit(router_t *router, persisted_key_t key, state_value_t **value);
+/* The entity's record ends, with its place. */
+void persisted_leave(persisted_t **place);
 /* The entity is cleared: what its results that are not durable have changed does not count. */
 void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id);
 
-/* The state as it is stored, NULL: none is; false: it is not known, and is going to be read. */
+/* The state as it is stored, NULL: none is; false: it is not known, and is going to be. */
 bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id,
                     const state_value_t **value);
 

@@ -329,7 +329,7 @@ static void settle(router_t *router, message_t *message, const message_result_t 
         message_finish_as_dead_letter(router, message, result, FABRIC_ERROR_MALFORMED_MESSAGE);
     } else {
         if (state && counts) {
-            message->left = persisted_change(router, state);
+            message->left = persisted_change(router, entity_persisted_key(entity), state);
         }
         message_finish(router, message, result);
     }

@@ -257,6 +257,7 @@ static void add_record(search_t *search, wanted_t *wanted, const journal_record_
     case RECORD_ALIVE:
     case RECORD_ATTEMPT:
     case RECORD_CLEAR:
+    case RECORD_SENT:
         return;
     }
     wanted->read = true;

@@ -56,6 +56,9 @@ void journal_put_dead(journal_writer_t *writer, const store_message_t *message, 
 /* The entity's messages with ids below this one have ended, and their primary keys are free. */
 void journal_put_clear(journal_writer_t *writer, request_id_t id, shard_id_t shard,
                        fabric_bytes_t type, fabric_bytes_t entity);
+/* What became of outgoing messages of `source`, whose entity has this hash. */
+void journal_put_sent(journal_writer_t *writer, request_id_t source, shard_id_t shard,
+                      uint64_t entity_hash, const journal_sent_t *sent);
 void journal_put_adopt(journal_writer_t *writer, incarnation_t broker, uint64_t epoch,
                        fabric_bytes_t name);
 
@@ -105,8 +108,8 @@ journal_read_t journal_read_next(journal_reader_t *reader, journal_record_t *rec
 /* One record by itself, as in store_pending.body and store_dead_row.body. The writer collects the
  * records; the bytes of each stay valid until the next put or reset. */
 fabric_bytes_t journal_record_of(journal_writer_t *writer, size_t index);
-/* MALFORMED_MESSAGE, or UNKNOWN_KIND. The entity's hash of an ATTEMPT, and of a RESULT with neither
- * state nor events, stands in the index only, and is 0 here. */
+/* MALFORMED_MESSAGE, or UNKNOWN_KIND. The entity's hash of an ATTEMPT or SENT, and of a RESULT that
+ * does not name its entity, stands in the index only, and is 0 here. */
 FABRIC_MUST_USE fabric_error_t journal_record_decode(fabric_bytes_t bytes,
                                                      journal_record_t *record);
 

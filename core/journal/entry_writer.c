@@ -152,6 +152,13 @@ void journal_put_alive(journal_writer_t *writer, const store_kept_t *kept)
     record_put_alive(&writer->records, kept);
 }
 
+void journal_put_sent(journal_writer_t *writer, request_id_t source, shard_id_t shard,
+                      uint64_t entity_hash, const journal_sent_t *sent)
+{
+    add_to_index(writer, RECORD_SENT, source, entity_hash);
+    record_put_sent(&writer->records, source, shard, sent);
+}
+
 void journal_put_adopt(journal_writer_t *writer, incarnation_t broker, uint64_t epoch,
                        fabric_bytes_t name)
 {

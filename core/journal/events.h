@@ -13,6 +13,7 @@
 #ifndef CORE_JOURNAL_EVENTS_H
 #define CORE_JOURNAL_EVENTS_H
 
+#include "core/journal/outgoing.h"
 #include "core/store_message.h"
 #include "core/wire.h"
 
@@ -31,6 +32,7 @@ typedef struct journal_effects {
     uint64_t sequence; /* of the last event that the state contains; 0: there is no state, or the
                           type appends none. With events it is that of the last one. */
     journal_events_t events;
+    journal_outgoing_t outgoing; /* its tag is that of the message */
 } journal_effects_t;
 
 /* Appends one event to a list. */

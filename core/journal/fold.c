@@ -5,6 +5,7 @@
 
 #include "core/hash.h"
 #include "core/journal/entry_state.h"
+#include "core/journal/outbox.h"
 #include "core/memory.h"
 
 /* A place of the table from ids to items: open addressing, at most half full. */
@@ -26,6 +27,7 @@ struct journal_fold {
     size_t state_count, state_capacity;
     store_event_t *events; /* the same */
     size_t event_count, event_capacity;
+    outbox_t outbox;
     store_kept_t *kept; /* in the order of the records */
     size_t kept_count, kept_capacity;
     uint8_t **bodies; /* copies; the items' views point into them */
@@ -55,6 +57,7 @@ void journal_fold_destroy(journal_fold_t **fold)
         free((*fold)->clears);
         free((*fold)->states);
         free((*fold)->events);
+        outbox_free(&(*fold)->outbox);
         free((*fold)->slots);
         free((*fold)->kept);
         free(*fold);
@@ -186,6 +189,22 @@ static void add_events(journal_fold_t *fold, const journal_record_t *record)
     }
 }
 
+/* ---- outgoing messages ---- */
+
+const store_outgoing_t *journal_fold_outgoing(journal_fold_t *fold, size_t *count)
+{
+    outbox_tidy(&fold->outbox);
+    *count = fold->outbox.message_count;
+    return fold->outbox.messages;
+}
+
+const store_outgoing_key_t *journal_fold_sent(journal_fold_t *fold, size_t *count)
+{
+    outbox_tidy(&fold->outbox);
+    *count = fold->outbox.ended_count;
+    return fold->outbox.ended;
+}
+
 /* ---- entities that are kept alive ---- */
 
 static void add_kept(journal_fold_t *fold, const store_kept_t *kept)
@@ -234,6 +253,7 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
     switch (record->kind) {
     case RECORD_ADOPT:
     case RECORD_CLEAR: /* see apply_clear */
+    case RECORD_SENT:
     case RECORD_ALIVE:
         break;
     case RECORD_MESSAGE:
@@ -275,6 +295,7 @@ static void apply_damaged(journal_item_t *item, const journal_record_t *record)
     switch (record->kind) {
     case RECORD_ADOPT:
     case RECORD_CLEAR:
+    case RECORD_SENT:
     case RECORD_ALIVE:
     case RECORD_ATTEMPT:
         break;
@@ -344,6 +365,40 @@ static void apply_clears(const journal_fold_t *fold, journal_item_t *item)
     }
 }
 
+static void note_id(journal_fold_t *fold, uint64_t id)
+{
+    fold->last_id = id > fold->last_id ? id : fold->last_id;
+}
+
+/* What the handler has left, of a RESULT that counts as the end of its message. */
+static void add_effects(journal_fold_t *fold, const journal_record_t *record)
+{
+    if (record->state.state.size > 0) {
+        add_state(fold, &record->state);
+    }
+    if (record->events.count > 0) {
+        add_events(fold, record);
+    }
+    if (record->outgoing.count > 0) {
+        outbox_add(&fold->outbox, record, fold->number + 1); /* the entry is being taken */
+    }
+}
+
+/* What concerns no message of the lane. */
+static void apply_other(journal_fold_t *fold, const journal_record_t *record)
+{
+    if (record->kind == RECORD_ALIVE) {
+        add_kept(fold, &record->kept);
+    } else if (record->kind == RECORD_SENT) {
+        outbox_end(&fold->outbox, &record->sent);
+    }
+}
+
+static bool is_of_a_message(journal_record_kind_t kind)
+{
+    return kind != RECORD_ADOPT && kind != RECORD_ALIVE && kind != RECORD_SENT;
+}
+
 /* Whether all records of the entry can be read. */
 static bool apply_body(journal_fold_t *fold, journal_reader_t *reader)
 {
@@ -355,13 +410,13 @@ static bool apply_body(journal_fold_t *fold, journal_reader_t *reader)
             return readable;
         }
         readable = readable && read == JOURNAL_READ_RECORD;
-        if (record.kind == RECORD_ALIVE && read == JOURNAL_READ_RECORD) {
-            add_kept(fold, &record.kept);
-        }
-        if (record.kind == RECORD_ADOPT || record.kind == RECORD_ALIVE) {
+        note_id(fold, record.id.value);
+        if (!is_of_a_message(record.kind)) {
+            if (read == JOURNAL_READ_RECORD) {
+                apply_other(fold, &record);
+            }
             continue;
         }
-        fold->last_id = record.id.value > fold->last_id ? record.id.value : fold->last_id;
         if (record.kind == RECORD_CLEAR) {
             apply_clear(fold, &record);
             continue;
@@ -372,12 +427,8 @@ static bool apply_body(journal_fold_t *fold, journal_reader_t *reader)
         }
         if (read == JOURNAL_READ_RECORD) {
             apply_record(item, &record);
-            if (record.state.state.size > 0) {
-                add_state(fold, &record.state);
-            }
-            if (record.events.count > 0) {
-                add_events(fold, &record);
-            }
+            add_effects(fold, &record);
+            note_id(fold, record.outgoing.id);
         } else {
             apply_damaged(item, &record);
         }

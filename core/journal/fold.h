@@ -99,6 +99,13 @@ const store_state_t *journal_fold_states(const journal_fold_t *fold, size_t *cou
  * their sequences. Where a sequence is left out, a record that cannot be read had it. Valid as the
  * items are. */
 const store_event_t *journal_fold_events(const journal_fold_t *fold, size_t *count);
+/* The outgoing messages that the entries hold and do not end, in the order of their keys: the home
+ * goes on with them, after those of rows, whose ids are smaller but where a checkpoint was cut off.
+ * A damaged RESULT has taken its own with it. Valid as the items are. */
+const store_outgoing_t *journal_fold_outgoing(journal_fold_t *fold, size_t *count);
+/* Those that the entries end, in the same order, whether they are in these entries or in rows.
+ * Valid as the items are. */
+const store_outgoing_key_t *journal_fold_sent(journal_fold_t *fold, size_t *count);
 /* NULL: the entries do not speak of it. */
 const journal_item_t *journal_fold_find(const journal_fold_t *fold, request_id_t id);
 

@@ -15,8 +15,10 @@ enum {
     DEAD_FIELDS = 20,
     CLEAR_FIELDS = 3,
     ALIVE_FIELDS = 3,
+    SENT_FIELDS = 3,
     STATE_FIELDS = 4,      /* more: of a RESULT that has changed its entity's persisted state */
     EVENT_FIELDS = 4,      /* more than those: of one whose entity's type appends events */
+    OUTGOING_FIELDS = 4,   /* more than those: of one that has outgoing messages */
     KEY_FIELDS = 2,        /* more: of a RESULT whose message has a primary key */
     PLACE_FIELDS = 1,      /* more: of a RESULT or ATTEMPT whose message has a time of delivery */
     DEAD_PLACE_FIELDS = 1, /* the same of a DEAD */
@@ -298,28 +300,45 @@ static bool has_events(const journal_effects_t *effects)
     return effects->events.count > 0 || effects->sequence > 0;
 }
 
-/* How many fields tell the effects. */
+/* How many fields tell the effects. Those of more have those of less, empty or not. */
 static uint32_t effect_fields(const journal_effects_t *effects)
 {
+    if (effects->outgoing.count > 0) {
+        return STATE_FIELDS + EVENT_FIELDS + OUTGOING_FIELDS;
+    }
     uint32_t state = effects->state.size > 0 ? STATE_FIELDS : 0;
     return has_events(effects) ? STATE_FIELDS + EVENT_FIELDS : state;
+}
+
+static void put_outgoing(wire_writer_t *out, const store_message_t *message,
+                         const journal_outgoing_t *outgoing)
+{
+    wire_put_uint(out, outgoing->id);
+    wire_put_str(out, message->tag);
+    wire_put_str(out, outgoing->traceparent);
+    wire_put_array(out, outgoing->count);
+    wire_append(out, outgoing->list.data, outgoing->list.size);
 }
 
 static void put_effects(wire_writer_t *out, const store_message_t *message,
                         const journal_effects_t *effects)
 {
-    if (effect_fields(effects) == 0) {
+    uint32_t count = effect_fields(effects);
+    if (count == 0) {
         return;
     }
     wire_put_str(out, message->type);
     wire_put_str(out, message->entity);
     wire_put_uint(out, effects->version);
     wire_put_bin(out, effects->state);
-    if (has_events(effects)) {
+    if (count >= STATE_FIELDS + EVENT_FIELDS) {
         wire_put_uint(out, effects->sequence);
         wire_put_uint(out, effects->events.first);
         wire_put_int(out, effects->events.recorded_ms);
         journal_events_put_array(out, &effects->events);
+    }
+    if (effects->outgoing.count > 0) {
+        put_outgoing(out, message, &effects->outgoing);
     }
 }
 
@@ -335,23 +354,38 @@ static void get_state(wire_reader_t *fields, journal_record_t *record)
                       state->entity.size == 0 || state->entity.size > LIMIT_NAME_BYTES_MAX;
 }
 
-/* Whether the state contains all events up to the last one here, and there is one of the two. */
-static bool effects_fit(const store_state_t *state, const journal_events_t *events)
+/* Whether the state contains all events up to the last one here, and there is one of the two. With
+ * outgoing messages there may be neither, and a state of a type that appends no events. */
+static bool effects_fit(const store_state_t *state, const journal_events_t *events, bool outgoing)
 {
     if (state->state.size == 0) {
-        return events->count > 0 && state->sequence == 0 && state->version == 0;
+        return (outgoing || events->count > 0) && state->sequence == 0 && state->version == 0;
+    }
+    if (outgoing && events->count == 0 && state->sequence == 0) {
+        return true;
     }
     return state->sequence > 0 && state->sequence <= STORE_SEQUENCE_MAX &&
            (events->count == 0 || state->sequence == journal_events_last(events));
 }
 
-static void get_events(wire_reader_t *fields, journal_record_t *record)
+static void get_events(wire_reader_t *fields, bool outgoing, journal_record_t *record)
 {
     record->state.sequence = wire_get_uint(fields);
     record->events.first = wire_get_uint(fields);
     record->events.recorded_ms = wire_get_int(fields);
     journal_events_get(fields, &record->events);
-    fields->failed |= !effects_fit(&record->state, &record->events);
+    fields->failed |= !effects_fit(&record->state, &record->events, outgoing);
+}
+
+static void get_outgoing(wire_reader_t *fields, journal_outgoing_t *outgoing)
+{
+    outgoing->id = wire_get_uint(fields);
+    outgoing->tag = wire_get_str(fields);
+    outgoing->traceparent = wire_get_str(fields);
+    journal_outgoing_get(fields, outgoing);
+    fields->failed |= outgoing->count == 0 || outgoing->tag.size == 0 ||
+                      outgoing->tag.size > LIMIT_NAME_BYTES_MAX ||
+                      outgoing->traceparent.size > LIMIT_TRACEPARENT_BYTES_MAX;
 }
 
 void record_put_result(wire_writer_t *out, const store_message_t *message, uint64_t position,
@@ -375,7 +409,8 @@ void record_put_result(wire_writer_t *out, const store_message_t *message, uint6
 }
 
 /* `count`: of the fields that are there. It tells which of the last ones are: a place has one
- * field, a key two, a state four, and events, which have those of a state, eight. */
+ * field, a key two, a state four, events, which have those of a state, eight, and outgoing
+ * messages, which have those of events, twelve. */
 static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
     record->id.value = wire_get_uint(fields);
@@ -385,8 +420,9 @@ static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record
     get_reply(fields, &record->reply);
     bool stateful = count >= RESULT_FIELDS + STATE_FIELDS;
     bool eventful = count >= RESULT_FIELDS + STATE_FIELDS + EVENT_FIELDS;
-    uint32_t known =
-        RESULT_FIELDS + (stateful ? STATE_FIELDS : 0u) + (eventful ? EVENT_FIELDS : 0u);
+    bool outgoing = count >= RESULT_FIELDS + STATE_FIELDS + EVENT_FIELDS + OUTGOING_FIELDS;
+    uint32_t known = RESULT_FIELDS + (stateful ? STATE_FIELDS : 0u) +
+                     (eventful ? EVENT_FIELDS : 0u) + (outgoing ? OUTGOING_FIELDS : 0u);
     if (count >= known + KEY_FIELDS) {
         record->key_hash = get_key_hash(fields);
         fields->failed = fields->failed || !record->key_hash;
@@ -398,7 +434,10 @@ static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record
         fields->failed |= !eventful && record->state.state.size == 0;
     }
     if (eventful) {
-        get_events(fields, record);
+        get_events(fields, outgoing, record);
+    }
+    if (outgoing) {
+        get_outgoing(fields, &record->outgoing);
     }
     return get_place(fields, count, known, record);
 }
@@ -496,6 +535,26 @@ static uint32_t get_alive(wire_reader_t *fields, journal_record_t *record)
     return ALIVE_FIELDS;
 }
 
+void record_put_sent(wire_writer_t *out, request_id_t source, shard_id_t shard,
+                     const journal_sent_t *sent)
+{
+    size_t mark = begin_record(out, RECORD_SENT, shard, SENT_FIELDS);
+    wire_put_uint(out, source.value);
+    wire_put_uint(out, sent->id);
+    wire_put_array(out, sent->count);
+    wire_append(out, sent->list.data, sent->list.size);
+    end_record(out, mark);
+}
+
+static uint32_t get_sent(wire_reader_t *fields, journal_record_t *record)
+{
+    record->id.value = wire_get_uint(fields);
+    record->position = record->id.value;
+    record->sent.id = wire_get_uint(fields);
+    journal_sent_get(fields, &record->sent);
+    return SENT_FIELDS;
+}
+
 /* Reads the `count` fields of a record, and returns how many there are to be. */
 static uint32_t get_fields(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
@@ -513,6 +572,8 @@ static uint32_t get_fields(wire_reader_t *fields, uint32_t count, journal_record
         return get_dead(fields, count, record);
     case RECORD_CLEAR:
         return get_clear(fields, record);
+    case RECORD_SENT:
+        return get_sent(fields, record);
     case RECORD_ALIVE:
         return get_alive(fields, record);
     }

@@ -41,10 +41,12 @@ typedef struct journal_record {
     uint32_t message_flags;  /* RESULT: of the message */
     const uint8_t *key_hash; /* RESULT: of the message; NULL: it has no primary key */
     store_reply_t reply;     /* RESULT, DEAD */
-    /* RESULT: of its entity. Its type and id are set where `events` has some, too; without a state,
-     * it has changed none, or the events say how. */
+    /* RESULT: of its entity. Its type and id are set where `events` or `outgoing` has some, too;
+     * without a state, it has changed none, or the events say how. */
     store_state_t state;
     journal_events_t events;     /* RESULT: that it has appended */
+    journal_outgoing_t outgoing; /* RESULT: that it has told */
+    journal_sent_t sent;         /* SENT: what became of those of the message with this id */
     journal_attempts_t attempts; /* MESSAGE (those of a row's body), MOVE, ATTEMPT, DEAD: in all */
     uint32_t cause;              /* DEAD: fabric_error_t */
     fabric_bytes_t text;         /* DEAD: the last error */

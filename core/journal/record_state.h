@@ -60,6 +60,8 @@ void record_put_dead(wire_writer_t *out, const store_message_t *message, uint64_
 void record_put_clear(wire_writer_t *out, request_id_t id, shard_id_t shard, fabric_bytes_t type,
                       fabric_bytes_t entity);
 
+void record_put_sent(wire_writer_t *out, request_id_t source, shard_id_t shard,
+                     const journal_sent_t *sent);
 void record_put_alive(wire_writer_t *out, const store_kept_t *kept);
 
 /* Whether a number is that of a kind. */

@@ -3,8 +3,8 @@
 #include "core/journal/entry_state.h"
 #include "core/journal/record_state.h"
 
-/* The entity's hash of a RESULT or ATTEMPT stands in the index only: it is taken from any item that
- * names the record; 0: there is none. */
+/* The entity's hash of a RESULT, ATTEMPT or SENT stands in the index only: it is taken from any
+ * item that names the record; 0: there is none. */
 static uint64_t find_hash(fabric_bytes_t body, const journal_record_t *record)
 {
     for (size_t at = BODY_HEAD_BYTES; at + INDEX_ITEM_BYTES <= body.size; at += INDEX_ITEM_BYTES) {
@@ -30,7 +30,8 @@ size_t journal_salvage(journal_writer_t *writer, fabric_bytes_t body)
             at++;
             continue;
         }
-        if (record.kind == RECORD_RESULT || record.kind == RECORD_ATTEMPT) {
+        if (record.kind == RECORD_RESULT || record.kind == RECORD_ATTEMPT ||
+            record.kind == RECORD_SENT) {
             record.entity_hash = find_hash(body, &record);
         }
         journal_put_record(writer, bytes, &record);

@@ -286,7 +286,9 @@ static fabric_error_t scan_purge(sql_store_t *store, uint32_t lane, uint64_t bef
         uint64_t last_id = sql_u64(store, 1);
         int64_t created_ms = (int64_t)sql_u64(store, 2);
         uint64_t log_bytes = sql_u64(store, 3);
-        if (created_ms >= purge->created_before_ms && log_bytes >= purge->log_bytes_before) {
+        bool kept = purge->open_id > 0 && last_id > purge->open_id;
+        if ((kept || created_ms >= purge->created_before_ms) &&
+            log_bytes >= purge->log_bytes_before) {
             break;
         }
         if (run->count++ == 0) {

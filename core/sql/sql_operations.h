@@ -104,6 +104,14 @@ fabric_error_t sql_load_events(store_t *store, uint32_t lane, const store_histor
                                size_t count, uint64_t bytes_max, store_visit_event_fn *visit,
                                void *context, size_t *done);
 
+/* sql_outbox.c */
+fabric_error_t sql_load_outgoing(store_t *store, uint32_t lane, uint32_t target_lane,
+                                 store_outgoing_key_t after, uint32_t limit, uint64_t bytes_max,
+                                 store_visit_outgoing_fn *visit, void *context, bool *ended);
+fabric_error_t sql_list_outboxes(store_t *store, uint32_t lane, store_visit_outbox_fn *visit,
+                                 void *context);
+fabric_error_t sql_oldest_outgoing(store_t *store, uint64_t *id);
+
 /* sql_kept.c */
 fabric_error_t sql_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
                              void *context);
@@ -125,6 +133,8 @@ fabric_error_t sql_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn 
     .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
     .count_scheduled_type = sql_count_scheduled_type, .find_scheduled = sql_find_scheduled,        \
     .find_places = sql_find_places, .find_keys = sql_find_keys, .list_keys = sql_list_keys,        \
-    .load_states = sql_load_states, .load_events = sql_load_events, .list_kept = sql_list_kept
+    .load_states = sql_load_states, .load_events = sql_load_events,                                \
+    .load_outgoing = sql_load_outgoing, .list_outboxes = sql_list_outboxes,                        \
+    .oldest_outgoing = sql_oldest_outgoing, .list_kept = sql_list_kept
 
 #endif

@@ -25,6 +25,10 @@ FABRIC_MUST_USE fabric_error_t sql_write_states(sql_store_t *store, uint32_t lan
 FABRIC_MUST_USE fabric_error_t sql_write_events(sql_store_t *store, uint32_t lane,
                                                 const store_event_t *rows, size_t count);
 
+/* sql_outbox.c: inserts outgoing messages that have no row, and deletes those that have ended. */
+FABRIC_MUST_USE fabric_error_t sql_write_outbox(sql_store_t *store, uint32_t lane,
+                                                const store_slice_t *slice);
+
 /* The parameters that name a row of `pending`: lane, entity_hash, position. */
 void sql_put_row_key(sql_store_t *store, uint32_t lane, store_row_key_t key);
 /* The parameters that name a row of `scheduled`: lane, due_ms, request_id. */

@@ -5,12 +5,18 @@
 
 #include <fabric/message_type.h>
 
-typedef enum order_status { ORDER_NEW = 0, ORDER_PLACED = 1, ORDER_CANCELLED = 2 } order_status_t;
+typedef enum order_status {
+    ORDER_NEW = 0,
+    ORDER_PLACED = 1,
+    ORDER_CANCELLED = 2,
+    ORDER_PAID = 3
+} order_status_t;
 
 static const fabric_choice_t order_status_items[] = {
     FABRIC_CHOICE(ORDER_NEW, "NEW", "Nothing was ordered yet."),
     FABRIC_CHOICE(ORDER_PLACED, "PLACED", NULL),
     FABRIC_CHOICE(ORDER_CANCELLED, "CANCELLED", NULL),
+    FABRIC_CHOICE(ORDER_PAID, "PAID", "The bank has paid."),
 };
 static const fabric_choices_t order_statuses = FABRIC_CHOICES("Status", order_status_items);
 
@@ -98,7 +104,7 @@ static const fabric_field_t order_place_fields[] = {
 static const fabric_schema_t order_place_schema =
     FABRIC_SCHEMA("Place", order_place_t, order_place_fields);
 
-/* The reply of all messages. */
+/* The reply of Place and Get. */
 typedef struct order_contents {
     order_status_t status;
     int64_t placed_at;
@@ -106,6 +112,8 @@ typedef struct order_contents {
     const order_line_t *lines;
     uint32_t lines_count;
     fabric_bytes_t gift;
+    bool has_payment;
+    uint64_t payment; /* the bank's number of it */
 } order_contents_t;
 
 static const fabric_field_t order_contents_fields[] = {
@@ -114,6 +122,7 @@ static const fabric_field_t order_contents_fields[] = {
     FABRIC_I64(order_contents_t, total_cents, FABRIC_JSON("totalCents")),
     FABRIC_LIST_VIEW(order_contents_t, lines, lines_count, order_line_schema),
     FABRIC_STRING_VIEW(order_contents_t, gift, FABRIC_DEFAULT_STRING("")),
+    FABRIC_U64(order_contents_t, payment, FABRIC_PRESENT(order_contents_t, has_payment)),
 };
 static const fabric_schema_t order_contents_schema =
     FABRIC_SCHEMA("Contents", order_contents_t, order_contents_fields);
@@ -162,12 +171,52 @@ static const fabric_message_type_t order_place = {
     .failures = &order_place_failures,
 };
 
+/* The failures of Get and Charge. */
+typedef enum order_failure { ORDER_UNKNOWN = 6, ORDER_DECLINED = 7 } order_failure_t;
+
+typedef struct order_declined {
+    int64_t cents;
+} order_declined_t;
+
+static const fabric_field_t order_declined_fields[] = {FABRIC_I64(order_declined_t, cents)};
+static const fabric_schema_t order_declined_schema =
+    FABRIC_SCHEMA("Declined", order_declined_t, order_declined_fields);
+
+static const fabric_choice_t order_failure_items[] = {
+    FABRIC_VARIANT(ORDER_UNKNOWN, "OrderNotFound", fabric_schema_empty, "It was never placed."),
+    FABRIC_VARIANT(ORDER_DECLINED, "PaymentDeclined", order_declined_schema, "By the bank."),
+};
+static const fabric_choices_t order_failures = FABRIC_CHOICES("OrderFailure", order_failure_items);
+
 /* Get: answers what was ordered. Durable, so that it comes after a Place sent before it. */
 static const fabric_message_type_t order_get = {
     .tag = "Get",
     .request = &fabric_schema_empty,
     .reply = &order_contents_schema,
     .durable = true,
+    .failures = &order_failures,
+};
+
+/* Charge: has the bank take the total from whoever pays the order, once. Durable. A further Charge
+ * answers the payment that there is. */
+typedef struct order_receipt {
+    uint64_t payment;
+    bool already_paid;
+} order_receipt_t;
+
+static const fabric_field_t order_receipt_fields[] = {
+    FABRIC_U64(order_receipt_t, payment),
+    FABRIC_BOOL(order_receipt_t, already_paid, FABRIC_JSON("alreadyPaid")),
+};
+static const fabric_schema_t order_receipt_schema =
+    FABRIC_SCHEMA("Receipt", order_receipt_t, order_receipt_fields);
+
+static const fabric_message_type_t order_charge = {
+    .tag = "Charge",
+    .request = &fabric_schema_empty,
+    .reply = &order_receipt_schema,
+    .durable = true,
+    .failures = &order_failures,
 };
 
 #endif

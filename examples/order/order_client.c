@@ -1,4 +1,5 @@
-/* Places an order and prints what the entity answers: order_client URL [ID [APPLES]] */
+/* Places an order, has it paid, and prints what the entity answers. Whoever runs it again gets
+ * the payment that there is: order_client URL [ID [APPLES]] */
 #include <fabric/client.h>
 
 #include <inttypes.h>
@@ -16,12 +17,13 @@ static void print(const order_contents_t *contents)
     }
 }
 
-int main(int argc, char **argv)
+/* Whether that went well; *placed: there is an order now, which can be paid. */
+static bool place(fabric_client_t *client, const char *id, uint32_t apples, bool *placed)
 {
-    order_line_t lines[] = {{"apple", 3, 50}, {"pear", 1, 80}};
+    const order_line_t lines[] = {{"apple", apples, 50}, {"pear", 1, 80}};
     const order_label_t labels[] = {{fabric_bytes_of("source"), fabric_bytes_of("web")},
                                     {fabric_bytes_of("gift"), fabric_bytes_of("For you")}};
-    order_place_t request = {
+    const order_place_t request = {
         .placed_at = 1735689600000, /* 2025-01-01T00:00:00Z */
         .lines = lines,
         .lines_count = 2,
@@ -30,7 +32,6 @@ int main(int argc, char **argv)
         .labels = labels,
         .labels_count = 2,
     };
-    fabric_client_t *client;
     fabric_outcome_t outcome;
     order_contents_t reply;
     uint8_t *payload;
@@ -38,30 +39,55 @@ int main(int argc, char **argv)
         order_placed_before_t placed_before;
         order_insufficient_funds_t insufficient_funds;
     } failure;
-    if (argc < 2 || fabric_client_open(argv[1], NULL, &client, &outcome)) {
-        fprintf(stderr, "%s\n", argc < 2 ? "usage: order_client URL [ID [APPLES]]" : outcome.text);
-        return 1;
-    }
-    if (argc > 3) {
-        lines[0].quantity = (uint32_t)strtoul(argv[3], NULL, 10);
-    }
-    fabric_call_t call = {.entity = fabric_entity("Order", argc > 2 ? argv[2] : "order-1"),
+    fabric_call_t call = {.entity = fabric_entity("Order", id),
                           .message = &order_place,
                           .request = &request,
                           .failure = &failure,
                           .failure_size = sizeof failure};
     /* The views of the reply point into its payload, which is freed when they are not needed. */
     fabric_error_t error = fabric_client_call(client, &call, &reply, &payload, NULL, &outcome);
+    *placed = !error;
     if (outcome.failure && outcome.failure->number == ORDER_INSUFFICIENT_FUNDS) {
         printf("%" PRId64 " cents too much\n", failure.insufficient_funds.requested_cents -
                                                    failure.insufficient_funds.balance_cents);
         error = FABRIC_OK; /* an answer that this program knows */
+    } else if (outcome.failure && outcome.failure->number == ORDER_PLACED_BEFORE) {
+        *placed = true;
+        error = FABRIC_OK;
     } else if (error) {
         fprintf(stderr, "%s\n", outcome.text);
     } else {
         print(&reply);
     }
     free(payload);
+    return error == FABRIC_OK;
+}
+
+static bool charge(fabric_client_t *client, const char *id)
+{
+    order_receipt_t receipt;
+    fabric_outcome_t outcome;
+    if (fabric_client_ask(client, fabric_entity("Order", id), &order_charge, NULL, &receipt,
+                          &outcome)) {
+        fprintf(stderr, "%s\n", outcome.text);
+        return false;
+    }
+    printf("payment %" PRIu64 "%s\n", receipt.payment, receipt.already_paid ? ", made before" : "");
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    const char *id = argc > 2 ? argv[2] : "order-1";
+    uint32_t apples = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 3;
+    fabric_client_t *client;
+    fabric_outcome_t outcome;
+    if (argc < 2 || fabric_client_open(argv[1], NULL, &client, &outcome)) {
+        fprintf(stderr, "%s\n", argc < 2 ? "usage: order_client URL [ID [APPLES]]" : outcome.text);
+        return 1;
+    }
+    bool placed = false;
+    bool good = place(client, id, apples, &placed) && (!placed || charge(client, id));
     fabric_client_close(&client);
-    return error ? 1 : 0;
+    return good ? 0 : 1;
 }

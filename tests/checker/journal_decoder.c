@@ -238,9 +238,13 @@ static void event_list(cursor_t *cursor, decoded_record_t *record)
     record->events = fabric_bytes(begin, (size_t)(cursor->next - begin));
 }
 
-/* Which numbers an entity's events and its state may have. */
-static bool numbers_fit(const decoded_record_t *record)
+/* Which numbers an entity's events and its state may have. With outgoing messages there may be
+ * neither, or a state of a type without events. */
+static bool numbers_fit(const decoded_record_t *record, bool outgoing)
 {
+    if (outgoing && record->event_count == 0 && record->state_sequence == 0) {
+        return record->first_event == 0 && (record->state.size > 0 || record->state_version == 0);
+    }
     const uint64_t most = INT64_MAX;
     uint64_t first = record->first_event;
     uint64_t last = record->event_count > 0 ? first + record->event_count - 1 : 0;
@@ -253,17 +257,73 @@ static bool numbers_fit(const decoded_record_t *record)
     return events && state;
 }
 
-static void event_fields(cursor_t *cursor, decoded_record_t *record)
+static void event_fields(cursor_t *cursor, bool outgoing, decoded_record_t *record)
 {
     record->state_sequence = number(cursor);
     record->first_event = number(cursor);
     record->recorded_ms = (int64_t)integer(cursor, true);
     event_list(cursor, record);
-    cursor->bad = cursor->bad || !numbers_fit(record);
+    cursor->bad = cursor->bad || !numbers_fit(record, outgoing);
+}
+
+/* How many items of so many parts there are, which begin with a number below 2^32; none after the
+ * first that is bad. */
+static void outgoing_items(cursor_t *cursor, decoded_record_t *record, void item(cursor_t *cursor))
+{
+    uint64_t count = array(cursor);
+    const uint8_t *begin = cursor->next;
+    for (uint64_t i = 0; i < count && !cursor->bad; i++) {
+        item(cursor);
+    }
+    record->outgoing_count = count;
+    record->outgoing = fabric_bytes(begin, (size_t)(cursor->next - begin));
+    cursor->bad = cursor->bad || record->outgoing_id == 0 || count < 1 || count > 1000;
+}
+
+static void outgoing_message(cursor_t *cursor)
+{
+    uint64_t parts = array(cursor);
+    (void)number_below(cursor, 32); /* shard */
+    for (unsigned name = 0; name < 3; name++) {
+        cursor->bad = cursor->bad || !is_name(string(cursor)) || parts != 9;
+    }
+    (void)binary(cursor); /* payload */
+    fabric_bytes_t key = binary(cursor);
+    (void)integer(cursor, true);    /* deliver-at */
+    (void)number_below(cursor, 32); /* flags */
+    (void)binary(cursor);           /* headers */
+    cursor->bad = cursor->bad || key.size > 1024;
+}
+
+static void outgoing_end(cursor_t *cursor)
+{
+    uint64_t parts = array(cursor);
+    uint64_t index = number(cursor);
+    uint64_t id = number(cursor);
+    (void)number_below(cursor, 32); /* cause */
+    cursor->bad = cursor->bad || parts != 3 || index >= 1000 || id == 0;
+}
+
+static void outgoing_fields(cursor_t *cursor, decoded_record_t *record)
+{
+    record->outgoing_id = number(cursor);
+    record->tag = string(cursor);
+    record->traceparent = string(cursor);
+    outgoing_items(cursor, record, outgoing_message);
+    cursor->bad = cursor->bad || !is_name(record->tag) || record->traceparent.size > 55;
+}
+
+static uint64_t sent_fields(cursor_t *cursor, decoded_record_t *record)
+{
+    record->id = record->position = number(cursor);
+    record->outgoing_id = number(cursor);
+    outgoing_items(cursor, record, outgoing_end);
+    return 3;
 }
 
 /* The number of fields says which there are: 1 for a place, 2 for a primary key, 4 for a state, and
- * 8 for events, which have those of a state. */
+ * 8 for events, which have those of a state, and 12 for outgoing messages, which have those of
+ * events. */
 static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
 {
     record->id = number(cursor);
@@ -274,7 +334,8 @@ static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t
     reply(cursor, record);
     bool stateful = count >= 13;
     bool eventful = count >= 17;
-    uint64_t plain = eventful ? 17 : stateful ? 13 : 9;
+    bool outgoing = count >= 21;
+    uint64_t plain = outgoing ? 21 : eventful ? 17 : stateful ? 13 : 9;
     if (count >= plain + 2) {
         key_hash(cursor, record);
         cursor->bad = cursor->bad || record->key_hash.size == 0;
@@ -290,7 +351,10 @@ static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t
                       (!eventful && record->state.size == 0);
     }
     if (eventful) {
-        event_fields(cursor, record);
+        event_fields(cursor, outgoing, record);
+    }
+    if (outgoing) {
+        outgoing_fields(cursor, record);
     }
     return place(cursor, count, plain, record);
 }
@@ -354,6 +418,8 @@ static uint64_t fields(cursor_t *cursor, uint64_t count, decoded_record_t *recor
         return dead_fields(cursor, count, record);
     case DECODED_CLEAR:
         return clear_fields(cursor, record);
+    case DECODED_SENT:
+        return sent_fields(cursor, record);
     case DECODED_ALIVE:
         return alive_fields(cursor, record);
     default: /* a number from the store */

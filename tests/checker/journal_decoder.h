@@ -16,7 +16,8 @@ typedef enum decoded_kind {
     DECODED_DEAD,
     DECODED_MOVE = 10,
     DECODED_CLEAR = 12,
-    DECODED_ALIVE = 14
+    DECODED_SENT,
+    DECODED_ALIVE
 } decoded_kind_t;
 
 /* A record. Fields that its kind has not are zero. */
@@ -36,6 +37,9 @@ typedef struct decoded_record {
     uint64_t first_event, event_count; /* RESULT that has appended events */
     int64_t recorded_ms;
     fabric_bytes_t events; /* as they stand in the record, one after the other */
+    /* RESULT that has outgoing messages, with its own tag and traceparent; SENT: their ends. */
+    uint64_t outgoing_id, outgoing_count;
+    fabric_bytes_t outgoing; /* as they stand there */
     fabric_bytes_t reply, text;
     fabric_bytes_t incarnation; /* ADOPT, with the next two */
     uint64_t epoch;

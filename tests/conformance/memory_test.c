@@ -346,6 +346,56 @@ static void events_share_the_fate_of_their_checkpoint(void **state)
     assert_int_equal(events_of(fixture), 1);
 }
 
+static void count_outgoing(void *context, uint32_t lane, const store_outgoing_t *row)
+{
+    assert_int_equal(lane, 0);
+    assert_true(row->key.id > 0);
+    ++*(uint64_t *)context;
+}
+
+static uint64_t outgoing_of(const store_fixture_t *fixture)
+{
+    uint64_t count = 0;
+    memory_store_dump_outgoing(name_of(fixture->url), count_outgoing, &count);
+    return count;
+}
+
+/* So are outgoing messages, and their ends. */
+static void outgoing_messages_share_the_fate_of_their_checkpoint(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_outgoing_t messages[] = {{.key = {7, 0}, .type = bytes_of("Order")},
+                                   {.key = {7, 1}, .payload = bytes_of("two")},
+                                   {.key = {6, 0}, .headers = bytes_of("three")}};
+    store_slice_t slice = {.outgoing = messages, .outgoing_count = 2, .begun = 2, .last = true};
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
+    assert_int_equal(outgoing_of(fixture), 2);
+    slice = (store_slice_t){.outgoing = messages + 2,
+                            .outgoing_count = 1,
+                            .sent = &messages[0].key,
+                            .sent_count = 1,
+                            .begun = 3,
+                            .last = true};
+    inject(fixture, MEMORY_STORE_CHECKPOINT, MEMORY_STORE_UNKNOWN_BEFORE, 0, 1);
+    assert_error(FABRIC_ERROR_STORE_UNKNOWN, write_slice(fixture, &fixture->hold, &slice));
+    fixture_reconnect(fixture);
+    inject_running(fixture, MEMORY_STORE_CHECKPOINT, 100);
+    assert_error(FABRIC_ERROR_STORE_UNKNOWN, write_slice(fixture, &fixture->hold, &slice));
+    uint64_t oldest = 0;
+    assert_ok(fixture->driver->oldest_outgoing(fixture->second, &oldest));
+    assert_true(oldest <= 7);
+    memory_store_end_running(name_of(fixture->url), true);
+    assert_int_equal(outgoing_of(fixture), 2); /* one more, and one less */
+    fixture_reconnect(fixture);
+    assert_ok(write_slice(fixture, &fixture->hold, &slice)); /* the same once more */
+    assert_int_equal(outgoing_of(fixture), 2);
+    inject(fixture, MEMORY_STORE_LOAD, MEMORY_STORE_UNAVAILABLE, 0, 1);
+    assert_error(FABRIC_ERROR_STORE_UNAVAILABLE,
+                 fixture->driver->oldest_outgoing(fixture->store, &oldest));
+    memory_store_lose(name_of(fixture->url), 1); /* entry 3, and what came with it */
+    assert_int_equal(outgoing_of(fixture), 2);
+}
+
 static bool count_entry(void *context, const store_entry_t *entry)
 {
     assert_int_equal(entry->number, (*(size_t *)context)++);
@@ -433,6 +483,7 @@ static int faults(void)
         FOUNDED_TEST(any_operation_can_be_cut_off),
         FOUNDED_TEST(dumps_show_everything),
         FOUNDED_TEST(events_share_the_fate_of_their_checkpoint),
+        FOUNDED_TEST(outgoing_messages_share_the_fate_of_their_checkpoint),
         FOUNDED_TEST(twenty_thousand_rows),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);

@@ -280,7 +280,7 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
     assert_int_equal(number(store, "SELECT COUNT(*) FROM entity_type"), 1);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM information_schema.tables WHERE"
                                    " table_schema = DATABASE() AND table_type = 'BASE TABLE'"),
-                     17);
+                     18);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM primary_key WHERE lane = 0"), 0);
 }
 
@@ -421,7 +421,7 @@ static void version_5_is_migrated(void **state)
     check_migrated(fixture, false);
 }
 
-/* Version 6 had no events; its states stay, and contain none. */
+/* Version 6 had neither events nor outgoing messages; its states stay, and contain none. */
 static void version_6_is_migrated(void **state)
 {
     fixture_t *fixture = *state;
@@ -453,6 +453,19 @@ static void version_6_is_migrated(void **state)
                       " AND type = 'Order' AND id = 'o-1' AND sequence = 1 AND tag = 'Add' AND"
                       " version = 2 AND request_id = 900 AND recorded_at ="
                       " FROM_UNIXTIME(1764320000) AND bytes = 2 AND as_of_entry = 7"),
+        1);
+    /* An id of 2027-01-15 08:00:00. */
+    assert_true(mariadb_execute(
+        fixture->url, "INSERT INTO outbox VALUES (3, 269737367961600000, 2, 7, 900, 65539, 'Order',"
+                      " 'o-1', 'Place', 4, 65540, 'Account', x'00ff', 'Pay', 3, 1764320000000,"
+                      " 'xy', '', '', '');"));
+    assert_int_equal(
+        number(store, "SELECT COUNT(*) FROM fabric_outbox WHERE lane = 3 AND outgoing_id ="
+                      " 269737367961600000 AND ordinal = 2 AND target_lane = 4 AND shard ="
+                      " 'default:4' AND type = 'Account' AND id = '00FF' AND tag = 'Pay' AND"
+                      " source_request_id = 900 AND source_type = 'Order' AND source_id = 'o-1'"
+                      " AND source_tag = 'Place' AND told_at = FROM_UNIXTIME(1800000000) AND"
+                      " due_at = FROM_UNIXTIME(1764320000) AND bytes = 2 AND as_of_entry = 7"),
         1);
     check_migrated(fixture, false);
 }

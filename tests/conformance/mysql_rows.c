@@ -124,6 +124,47 @@ static void count_event(void *context, size_t history, const store_event_t *even
     ++*(size_t *)context;
 }
 
+static void count_outgoing(void *context, const store_outgoing_t *message)
+{
+    (void)message;
+    ++*(size_t *)context;
+}
+
+/* So do a page of the messages to one target lane, and what the oldest one is. */
+void mysql_outgoing_messages_are_found_by_their_target(void **state)
+{
+    enum { MESSAGES = 600, PAGE = 20 };
+    store_fixture_t *fixture = *state;
+    store_outgoing_t *messages = memory_allocate_zeroed(MESSAGES, sizeof *messages);
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        messages[i] = (store_outgoing_t){
+            .key = {10 + i / 100, i % 100}, .target_lane = i % 3 == 0, .type = bytes_of("Account")};
+    }
+    store_slice_t slice = {
+        .outgoing = messages, .outgoing_count = MESSAGES, .begun = 2, .last = true};
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
+    size_t seen = 0;
+    bool ended = false;
+    (void)rows_read(fixture->second);
+    assert_ok(fixture->driver->load_outgoing(fixture->second, 0, 1, (store_outgoing_key_t){12, 50},
+                                             PAGE, 1 << 20, count_outgoing, &seen, &ended));
+    assert_in_range(rows_read(fixture->second), PAGE - 1, PAGE + 5);
+    assert_int_equal(seen, PAGE);
+    uint64_t oldest = 0;
+    (void)rows_read(fixture->second);
+    assert_ok(fixture->driver->oldest_outgoing(fixture->second, &oldest));
+    assert_in_range(rows_read(fixture->second), 1, 60);
+    store_outgoing_key_t keys[PAGE];
+    for (size_t i = 0; i < PAGE; i++) {
+        keys[i] = messages[100 + i].key;
+    }
+    slice = (store_slice_t){.sent = keys, .sent_count = PAGE, .settled = 2, .begun = 2};
+    (void)rows_read(fixture->store);
+    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_in_range(rows_read(fixture->store), 0, 2 * PAGE + 20);
+    free(messages);
+}
+
 /* So do a page of a long history, and a checkpoint that is written again. */
 void mysql_events_are_found_by_their_key(void **state)
 {

@@ -6,6 +6,8 @@
 void mysql_rows_are_found_by_their_key(void **state);
 /* A page of keys behind one of an entity that has many. */
 void mysql_keys_are_listed_by_their_key(void **state);
+/* A page of the messages to one target lane. */
+void mysql_outgoing_messages_are_found_by_their_target(void **state);
 /* A page of a long history. */
 void mysql_events_are_found_by_their_key(void **state);
 

@@ -301,7 +301,7 @@ static void version_5_is_migrated(void **state)
     expect_migrated(file);
 }
 
-/* Version 6 had no events; its states stay, and contain none. */
+/* Version 6 had neither events nor outgoing messages; its states stay, and contain none. */
 static void version_6_is_migrated(void **state)
 {
     sqlite_file_t *file = *state;
@@ -331,6 +331,20 @@ static void version_6_is_migrated(void **state)
                                  " shard = 'default:3' AND type = 'Order' AND id = 'o-1' AND"
                                  " sequence = 1 AND tag = 'Add' AND version = 2 AND request_id ="
                                  " 900 AND recorded_at = '2027-01-15 08:00:00.000' AND bytes = 2"
+                                 " AND as_of_entry = 7"),
+        1);
+    assert_int_equal(
+        sqlite_file_execute(file, "INSERT INTO outbox VALUES (3, 269737367961600000, 2, 7, 900,"
+                                  " 65539, x'4f72646572', x'6f2d31', x'416464', 4, 65540,"
+                                  " x'41', x'42', x'43', 3, 0, x'0102', x'', x'', x'');"),
+        SQLITE_OK);
+    assert_int_equal(
+        sqlite_file_number(file, "SELECT count(*) FROM fabric_outbox WHERE lane = 3 AND outgoing_id"
+                                 " = 269737367961600000 AND ordinal = 2 AND target_lane = 4 AND"
+                                 " shard = 'default:4' AND type = 'A' AND id = 'B' AND tag = 'C'"
+                                 " AND source_request_id = 900 AND source_type = 'Order' AND"
+                                 " source_id = 'o-1' AND source_tag = 'Add' AND told_at ="
+                                 " '2027-01-15 08:00:00.000' AND due_at IS NULL AND bytes = 2"
                                  " AND as_of_entry = 7"),
         1);
     expect_migrated(file);

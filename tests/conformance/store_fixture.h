@@ -172,6 +172,7 @@ int store_suite_scheduled(void);
 int store_suite_keys(void);
 int store_suite_states(void);
 int store_suite_events(void);
+int store_suite_outbox(void);
 int store_suite_clear(void);
 int store_suite_kept(void);
 /* For suites of stores with the exclusive lock. */

@@ -10,7 +10,8 @@ int store_suite_run(const store_suite_t *suite)
                  store_suite_adoption() + store_suite_repair() + store_suite_lookup() +
                  store_suite_purge() + store_suite_checkpoint() + store_suite_load() +
                  store_suite_scheduled() + store_suite_keys() + store_suite_states() +
-                 store_suite_events() + store_suite_clear() + store_suite_kept();
+                 store_suite_events() + store_suite_outbox() + store_suite_clear() +
+                 store_suite_kept();
     failed += suite->exclusive ? store_suite_exclusive() : 0;
     failed += suite->signal_before ? store_suite_killed() : 0;
     failed += suite->signal_before && suite->row_locks ? store_suite_frozen() : 0;

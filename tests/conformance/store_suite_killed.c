@@ -209,6 +209,85 @@ static void a_slice(void **state)
     kill_before_each_statement(*state, &change);
 }
 
+/* ---- an end that tells others something ---- */
+
+enum { TOLD = 3 };
+
+static store_outgoing_t killed_message(uint32_t index)
+{
+    return (store_outgoing_t){.key = {1000 * round_number, index},
+                              .number = 9,
+                              .source = {1000 * round_number - 1},
+                              .source_shard = shard_id_make(1, 3),
+                              .source_type = bytes_of("Order"),
+                              .source_entity = bytes_of("o-1"),
+                              .source_tag = bytes_of("Place"),
+                              .shard = shard_id_make(1, 4),
+                              .target_lane = 1,
+                              .type = bytes_of("Account"),
+                              .entity = bytes_of("alice"),
+                              .tag = bytes_of("Pay"),
+                              .payload = bytes_of("payload")};
+}
+
+/* A message that is pending, and one that was told before and is to end. */
+static void prepare_told(store_fixture_t *fixture)
+{
+    store_outgoing_t earlier = killed_message(TOLD);
+    store_slice_t slice = {.outgoing = &earlier, .outgoing_count = 1, .begun = 2, .last = true};
+    assert_ok(put_rows(fixture, &fixture->hold, round_number, 1000 * round_number, 1));
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
+    while (newest_entry(fixture, 0) < 10 + round_number) {
+        append_some(fixture, &fixture->hold, newest_entry(fixture, 0) + 1, 1);
+    }
+}
+
+static fabric_error_t make_told(const store_fixture_t *fixture, store_t *store)
+{
+    store_outgoing_t messages[TOLD];
+    store_row_key_t source = {round_number, 1000 * round_number};
+    store_outgoing_key_t earlier = killed_message(TOLD).key;
+    for (uint32_t i = 0; i < TOLD; i++) {
+        messages[i] = killed_message(i);
+    }
+    store_slice_t slice = {.deletes = &source,
+                           .delete_count = 1,
+                           .outgoing = messages,
+                           .outgoing_count = TOLD,
+                           .sent = &earlier,
+                           .sent_count = 1,
+                           .settled = 2,
+                           .begun = 10 + round_number,
+                           .last = true};
+    return fixture->driver->checkpoint(store, &fixture->hold, &slice);
+}
+
+static void count_told(void *context, const store_outgoing_t *message)
+{
+    int *counts = context;
+    if (message->key.id == 1000 * round_number) {
+        counts[message->key.index == TOLD]++;
+    }
+}
+
+/* The source's end and what it tells are there together, or neither. */
+static made_t told_made(store_fixture_t *fixture)
+{
+    int counts[2] = {0};
+    bool ended = false;
+    assert_ok(fixture->driver->load_outgoing(fixture->second, 0, 1, (store_outgoing_key_t){0, 0},
+                                             UINT32_MAX, UINT64_MAX, count_told, counts, &ended));
+    load_range(fixture, 0, round_number, 0, INT64_MAX, 9);
+    bool reached = lane_row(fixture, 0).number == 10 + round_number;
+    return made_of(counts[0] + (counts[1] == 0) + (fixture->rows.count == 0) + reached, TOLD + 3);
+}
+
+static void a_slice_of_outgoing_messages(void **state)
+{
+    static const change_t change = {prepare_told, make_told, told_made, false};
+    kill_before_each_statement(*state, &change);
+}
+
 /* ---- a checkpoint of several slices ---- */
 
 enum { SLICES = 3, PER_SLICE = 3, EVENTS = SLICES * PER_SLICE };
@@ -510,10 +589,19 @@ static void a_founding(void **state)
 int store_suite_killed(void)
 {
     static const struct CMUnitTest tests[] = {
-        FOUNDED_TEST(an_append),     FOUNDED_TEST(a_taking),  FOUNDED_TEST(a_purge),
-        FOUNDED_TEST(a_slice),       FOUNDED_TEST(a_release), FOUNDED_TEST(a_join),
-        FOUNDED_TEST(an_assignment), FOUNDED_TEST(a_leaving), FOUNDED_TEST(a_removal),
-        FOUNDED_TEST(a_lease),       EMPTY_TEST(a_founding),  FOUNDED_TEST(a_checkpoint_of_events),
+        FOUNDED_TEST(an_append),
+        FOUNDED_TEST(a_taking),
+        FOUNDED_TEST(a_purge),
+        FOUNDED_TEST(a_slice),
+        FOUNDED_TEST(a_release),
+        FOUNDED_TEST(a_join),
+        FOUNDED_TEST(an_assignment),
+        FOUNDED_TEST(a_leaving),
+        FOUNDED_TEST(a_removal),
+        FOUNDED_TEST(a_lease),
+        EMPTY_TEST(a_founding),
+        FOUNDED_TEST(a_checkpoint_of_events),
+        FOUNDED_TEST(a_slice_of_outgoing_messages),
     };
     return cmocka_run_group_tests_name("killed", tests, NULL, NULL);
 }

@@ -52,12 +52,12 @@ static void start_load(testbed_t *bed)
     purse_load_start(&purses, bed->client);
 }
 
-static void end_load_and_check(void)
+static void end_load_and_check(testbed_t *bed)
 {
     if (!workload_run_until(load, purse_load_ends, &purses, WAIT_MAX_MS)) {
         fail_msg("%u calls to purses stay open", purses.open);
     }
-    purse_load_check(&purses);
+    purse_load_check(&purses, bed);
     workload_end_and_check(&load);
 }
 
@@ -412,7 +412,7 @@ static void broker_dies(void **state)
             (void)broker_dies_at(&trial, name, random_passing(), 1);
         }
     }
-    end_load_and_check();
+    end_load_and_check(bed);
     assert_int_equal(missed, 0);
 }
 
@@ -507,7 +507,7 @@ static void worker_dies(void **state)
             (void)worker_dies_at(&trial, points.names[i], random_passing(), 1);
         }
     }
-    end_load_and_check();
+    end_load_and_check(bed);
     assert_int_equal(missed, 0);
 }
 
@@ -619,7 +619,7 @@ static void standby_takes_over(void **state)
     for (size_t i = 0; i < sizeof leader_points / sizeof leader_points[0]; i++) {
         leader_dies_at(&trial, leader_points[i]);
     }
-    end_load_and_check();
+    end_load_and_check(bed);
 }
 
 /* ---- hand-overs ---- */
@@ -680,7 +680,7 @@ static void broker_dies_in_a_hand_over(void **state)
         }
     }
     assert_true(reached > 0);
-    end_load_and_check();
+    end_load_and_check(bed);
 }
 
 int main(void)

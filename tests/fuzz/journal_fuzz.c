@@ -22,12 +22,15 @@ static void put_result_again(journal_writer_t *writer, const journal_record_t *r
     if (record->state.type.size > 0) {
         ended->type = record->state.type;
         ended->entity = record->state.entity;
+        ended->tag = record->outgoing.tag;
     }
     assert_true(journal_events_are_sound(&record->events));
+    assert_true(journal_outgoing_is_sound(&record->outgoing));
     journal_effects_t effects = {.version = record->state.version,
                                  .state = record->state.state,
                                  .sequence = record->state.sequence,
-                                 .events = record->events};
+                                 .events = record->events,
+                                 .outgoing = record->outgoing};
     journal_put_result_with_effects(writer, ended, record->position, &record->reply, &effects);
 }
 
@@ -64,6 +67,11 @@ static void put_again(journal_writer_t *writer, const journal_record_t *record)
     case RECORD_CLEAR:
         journal_put_clear(writer, record->message.id, record->message.shard, record->message.type,
                           record->message.entity);
+        break;
+    case RECORD_SENT:
+        assert_true(journal_sent_is_sound(&record->sent));
+        journal_put_sent(writer, record->message.id, record->message.shard, record->entity_hash,
+                         &record->sent);
         break;
     }
 }
@@ -189,13 +197,49 @@ static void fuzz_events(fuzz_input_t *input, wire_writer_t *list, journal_record
         record->state.state.size > 0 ? journal_events_last(&record->events) : 0;
 }
 
+static fabric_bytes_t fuzz_name(fuzz_input_t *input)
+{
+    fabric_bytes_t name = fuzz_piece(input);
+    return name.size > 0 && name.size < 256 ? name : fabric_bytes_of("n");
+}
+
+/* A few outgoing messages, perhaps, or their ends; of few results, so that they meet. */
+static void fuzz_outgoing(fuzz_input_t *input, wire_writer_t *list, journal_record_t *record)
+{
+    uint32_t count = fuzz_byte(input) % 4u;
+    uint64_t id = 1 + fuzz_byte(input) % 4u;
+    wire_writer_reset(list);
+    if (record->kind == RECORD_SENT) {
+        for (uint32_t i = 0; i <= count; i++) {
+            store_sent_t end = {fuzz_byte(input) % 4u, {1 + fuzz_byte(input)}, fuzz_byte(input)};
+            journal_sent_put(list, &end);
+        }
+        record->sent = (journal_sent_t){id, count + 1, wire_writer_bytes(list)};
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        store_outgoing_t message = {.shard = {0x10001},
+                                    .type = fuzz_name(input),
+                                    .entity = fuzz_name(input),
+                                    .tag = fuzz_name(input),
+                                    .payload = fuzz_piece(input),
+                                    .flags = fuzz_byte(input)};
+        journal_outgoing_put(list, &message);
+    }
+    record->outgoing = (journal_outgoing_t){.id = count > 0 ? id : 0,
+                                            .count = count,
+                                            .tag = fuzz_name(input),
+                                            .list = wire_writer_bytes(list)};
+}
+
 /* A body of records that the input chooses, with few ids, so that they meet. */
 static fabric_bytes_t make_body(fuzz_input_t *input, journal_writer_t *writer)
 {
     static const journal_record_kind_t kinds[] = {RECORD_ADOPT,   RECORD_MESSAGE, RECORD_RESULT,
                                                   RECORD_ATTEMPT, RECORD_DEAD,    RECORD_MOVE,
-                                                  RECORD_CLEAR,   RECORD_ALIVE};
+                                                  RECORD_CLEAR,   RECORD_ALIVE,   RECORD_SENT};
     wire_writer_t list = {0};
+    wire_writer_t told = {0};
     journal_writer_reset(writer);
     for (unsigned records = fuzz_byte(input) % 8; records > 0; records--) {
         store_message_t message = {.id = {fuzz_byte(input) % 8},
@@ -217,9 +261,11 @@ static fabric_bytes_t make_body(fuzz_input_t *input, journal_writer_t *writer)
         record.state = (store_state_t){
             .type = message.type, .entity = message.entity, .state = fuzz_piece(input)};
         fuzz_events(input, &list, &record);
+        fuzz_outgoing(input, &told, &record);
         put_again(writer, &record);
     }
     wire_writer_destroy(&list);
+    wire_writer_destroy(&told);
     store_entry_t entry = {.lane = LANE};
     journal_seal(writer, &entry, 0);
     return entry.body;
@@ -253,15 +299,44 @@ static void fold_body(journal_fold_t *fold, fabric_bytes_t body)
     }
     assert_int_equal(journal_reader_open(&reader, body, NULL), FABRIC_OK);
     while (journal_read_next(&reader, &record) != JOURNAL_READ_END) {
-        if (record.kind != RECORD_ADOPT && record.kind != RECORD_ALIVE) {
+        if (record.kind != RECORD_ADOPT && record.kind != RECORD_ALIVE &&
+            record.kind != RECORD_SENT) {
             check_item(fold, &record);
         }
+    }
+}
+
+static bool is_before(store_outgoing_key_t a, store_outgoing_key_t b)
+{
+    return a.id < b.id || (a.id == b.id && a.index < b.index);
+}
+
+/* In order, once each, and those that have ended are none of those that are to be sent. */
+static void check_outgoing(journal_fold_t *fold)
+{
+    size_t count = 0;
+    size_t ended_count = 0;
+    const store_outgoing_t *messages = journal_fold_outgoing(fold, &count);
+    const store_outgoing_key_t *ended = journal_fold_sent(fold, &ended_count);
+    size_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        assert_true(i == 0 || is_before(messages[i - 1].key, messages[i].key));
+        assert_true(messages[i].number <= journal_fold_number(fold));
+        assert_non_null(journal_fold_find(fold, messages[i].source));
+        while (end < ended_count && is_before(ended[end], messages[i].key)) {
+            end++;
+        }
+        assert_true(end == ended_count || is_before(messages[i].key, ended[end]));
+    }
+    for (size_t i = 1; i < ended_count; i++) {
+        assert_true(is_before(ended[i - 1], ended[i]));
     }
 }
 
 static void check_order(journal_fold_t *fold)
 {
     size_t count = 0;
+    check_outgoing(fold);
     const store_event_t *events = journal_fold_events(fold, &count);
     for (size_t i = 0; i < count; i++) {
         assert_true(events[i].sequence > 0 && events[i].tag.size > 0);

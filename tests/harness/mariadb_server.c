@@ -262,6 +262,17 @@ fabric_error_t mariadb_server_install(mariadb_server_t *server, const char *fold
 
 /* ---- its process ---- */
 
+/* The buffer pool. That of a measurement holds a whole journal (journal_bytes_max) and more where
+ * the machine has the memory, as docs/operations.md says that it should. */
+static long buffer_pool_mib(bool roomy)
+{
+    if (!roomy) {
+        return 256;
+    }
+    long third = sysconf(_SC_PHYS_PAGES) / 3 * (sysconf(_SC_PAGESIZE) / 1024) / 1024;
+    return third < 1024 ? 1024 : third > 6144 ? 6144 : third;
+}
+
 /* MariaDB: the server's own defaults, but for the settings that durability needs, and a cache and a
  * log that are larger than the smallest. */
 static void add_mariadbd(command_t *command, bool roomy)
@@ -271,7 +282,7 @@ static void add_mariadbd(command_t *command, bool roomy)
     add(command, "--innodb-flush-log-at-trx-commit=1");
     add(command, "--sync-binlog=1");
     add(command, "--skip-log-bin");
-    add(command, "--innodb-buffer-pool-size=%s", roomy ? "1G" : "256M");
+    add(command, "--innodb-buffer-pool-size=%ldM", buffer_pool_mib(roomy));
     add(command, "--innodb-log-file-size=%s", roomy ? "1G" : "256M");
     add(command, "--skip-name-resolve");
 }
@@ -282,7 +293,7 @@ static void add_mysqld_options(command_t *command, bool roomy)
 {
     add(command, "--mysqlx=OFF");
     add(command, "--secure-file-priv=");
-    add(command, "--innodb-buffer-pool-size=%s", roomy ? "1G" : "256M");
+    add(command, "--innodb-buffer-pool-size=%ldM", buffer_pool_mib(roomy));
     add(command, "--innodb-redo-log-capacity=%s", roomy ? "1G" : "512M");
 }
 

@@ -24,7 +24,7 @@ typedef struct mariadb_server {
     char folder[FOLDER_PATH_SIZE];
     process_t process;
     const char *option; /* one more option of the server, or NULL */
-    bool roomy;         /* for measurements: cache and log of 1 GiB each, not of 256 MiB */
+    bool roomy;         /* for measurements: a log of 1 GiB and a cache of 1 to 6 GiB */
     unsigned port;      /* on 127.0.0.1; 0: only the socket FOLDER/s */
     int owner;          /* the locked file in a folder of mariadb_server_new; else -1 */
 } mariadb_server_t;

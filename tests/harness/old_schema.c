@@ -111,7 +111,8 @@ const char old_schema_sqlite_2[] =
     "INSERT INTO pending (lane, entity_hash, position, request_id, shard, due_ms, number,"         \
     " attempts, crashes, type, entity, tag, body) SELECT lane, entity_hash, request_id,"           \
     " request_id, shard, due_ms, number, 0, 0, type, entity, tag, body FROM scheduled;"            \
-    "DROP TABLE scheduled; DROP TABLE kept_alive; DROP TABLE entity_state; DROP TABLE event;"
+    "DROP TABLE scheduled; DROP TABLE kept_alive; DROP TABLE entity_state; DROP TABLE event;"      \
+    "DROP TABLE outbox;"
 
 const char old_schema_3[] = "ALTER TABLE broker DROP COLUMN secret;"
                             "DROP TABLE primary_key;" DROP_SCHEDULED "DELETE FROM schema_version;"
@@ -138,8 +139,9 @@ const char old_schema_sqlite_5[] =
     "NULL;" DROP_SCHEDULED "DELETE FROM schema_version;"
     "INSERT INTO schema_version VALUES (5, CURRENT_TIMESTAMP);";
 
-/* No type appended events. */
+/* No type appended events, and no handler told others anything. */
 const char old_schema_6[] = "DROP VIEW fabric_events; DROP VIEW fabric_states; DROP TABLE event;"
+                            "DROP VIEW fabric_outbox; DROP TABLE outbox;"
                             "ALTER TABLE entity_state DROP COLUMN sequence;"
                             "DELETE FROM schema_version;"
                             "INSERT INTO schema_version VALUES (6, CURRENT_TIMESTAMP);";

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
+#include "tests/harness/purse_state.h"
 
 enum { CALL_MS = 180000, ID_SIZE = 24 };
 
@@ -102,7 +103,7 @@ static uint64_t look(purse_load_t *load, size_t number)
     return (uint64_t)content.amount;
 }
 
-void purse_load_check(purse_load_t *load)
+void purse_load_check(purse_load_t *load, testbed_t *bed)
 {
     assert_true(load->ending && load->open == 0);
     if (load->failure[0]) {
@@ -117,5 +118,8 @@ void purse_load_check(purse_load_t *load)
                      (unsigned long long)amount, (unsigned long long)purse->replies,
                      (unsigned long long)purse->sum);
         }
+        char id[ID_SIZE];
+        make_id(i, id);
+        purse_state_expect(bed, id, (int64_t)amount);
     }
 }

@@ -11,6 +11,7 @@
 #include <fabric/client.h>
 
 #include "tests/harness/purse.h"
+#include "tests/harness/testbed.h"
 
 /* EACH_MS: between two calls to a purse, at least. */
 enum { PURSE_LOAD_PURSES = 8, PURSE_LOAD_OPEN = 2, PURSE_LOAD_EACH_MS = 5 };
@@ -37,7 +38,8 @@ void purse_load_start(purse_load_t *load, fabric_client_t *client);
 void purse_load_step(purse_load_t *load);
 /* The same, but starts no more. True when no call is open any more. `load`: a purse_load_t. */
 bool purse_load_ends(void *load);
-/* Each call has counted once, in its turn. Only after the end. */
-void purse_load_check(purse_load_t *load);
+/* Each call has counted once, in its turn, and the purses' homes say the same. Only after the end.
+ */
+void purse_load_check(purse_load_t *load, testbed_t *bed);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "tests/harness/testbed.h"
 
-enum { LINE_SIZE = 400, LINES_MAX = 20, PATH_SIZE = FOLDER_PATH_SIZE + 100, STEP_MS = 120000 };
+enum { LINE_SIZE = 400, LINES_MAX = 30, PATH_SIZE = FOLDER_PATH_SIZE + 100, STEP_MS = 120000 };
 
 static const char *built(const char *name, char path[PATH_SIZE])
 {
@@ -68,7 +68,34 @@ static void counter_example_works(void **state)
                         "1000 increments of 10 counters, 0 failed; the highest value is 100");
 }
 
-/* Fields of most kinds, as structs and as JSON. */
+static void expect_line(testbed_t *bed, const char *const *command, const char *line)
+{
+    char lines[LINES_MAX][LINE_SIZE];
+    assert_int_equal(run_command(bed, command, lines), 1);
+    assert_string_equal(lines[0], line);
+}
+
+/* Its worker is killed, and another one started in its place. */
+static void replace_worker(testbed_t *bed)
+{
+    testbed_kill(&bed->cluster.workers[0]);
+    testbed_restart_worker(bed, 0);
+    testbed_wait_ready(bed, 1);
+}
+
+static void start_order_worker(testbed_t *bed)
+{
+    static char folder[FOLDER_PATH_SIZE + 40];
+    static const char *const environment[] = {folder, NULL};
+    snprintf(folder, sizeof folder, "ORDER_FOLDER=%s/orders", bed->folder);
+    bed->worker_environment = environment;
+    testbed_start(bed, 0);
+    bed->options.module = "../examples/order/order.so";
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 1);
+}
+
+/* Fields of most kinds, as structs and as JSON; a payment that outlives its worker. */
 static void order_example_works(void **state)
 {
     static const char request[] =
@@ -76,43 +103,30 @@ static void order_example_works(void **state)
         "\"here\"}}, \"lines\": [{\"sku\": \"apple\", \"quantity\": 3, \"priceCents\": 50}], "
         "\"labels\": {\"z\": \"\", \"gift\": \"For you\"}}";
     testbed_t *bed = *state;
-    char path[PATH_SIZE];
+    char client[PATH_SIZE], control[PATH_SIZE];
     char lines[LINES_MAX][LINE_SIZE];
-    assert_int_equal(run(bed, "examples/order/order_test", NULL, lines), 8);
+    assert_int_equal(run(bed, "examples/order/order_test", NULL, lines), 22);
     assert_string_equal(lines[2], "ok: an invoice has a limit");
-    assert_string_equal(lines[4], "ok: an order shows its lines and its gift");
-    assert_string_equal(lines[7], "by: expected one of card, invoice, found the number 3");
-    bed->worker_arguments =
-        (const char *const[]){"--module", built("examples/order/order.so", path), NULL};
-    testbed_start(bed, 1);
-    assert_int_equal(run(bed, "examples/order/order_client", bed->cluster.url, lines), 3);
+    assert_string_equal(lines[8], "by: expected one of card, invoice, found the number 3");
+    assert_string_equal(lines[13], "ok: a second charge returns the first payment");
+    start_order_worker(bed);
+    const char *const buy[] = {built("examples/order/order_client", client), bed->cluster.url,
+                               NULL};
+    assert_int_equal(run_command(bed, buy, lines), 4);
     assert_string_equal(lines[0], "status 1, 230 cents, gift \"For you\"");
     assert_string_equal(lines[1], "3 apple");
-    const char *const too_much[] = {built("examples/order/order_client", path), bed->cluster.url,
-                                    "order-3", "3000", NULL};
-    assert_int_equal(run_command(bed, too_much, lines), 1);
-    assert_string_equal(lines[0], "50080 cents too much");
-    const char *const call[] = {built("bin/fabricctl", path),
-                                "call",
-                                "--url",
-                                bed->cluster.url,
-                                "Order",
-                                "order-2",
-                                "Place",
-                                request,
-                                NULL};
-    assert_int_equal(run_command(bed, call, lines), 1);
-    assert_string_equal(lines[0],
-                        "{\"status\": \"PLACED\", \"placedAt\": \"2025-01-31T12:00:00.000Z\", "
-                        "\"totalCents\": 150, \"lines\": [{\"sku\": \"apple\", \"quantity\": 3, "
-                        "\"priceCents\": 50}], \"gift\": \"For you\"}");
-}
-
-static void expect_line(testbed_t *bed, const char *const *command, const char *line)
-{
-    char lines[LINES_MAX][LINE_SIZE];
-    assert_int_equal(run_command(bed, command, lines), 1);
-    assert_string_equal(lines[0], line);
+    assert_string_equal(lines[3], "payment 1");
+    replace_worker(bed);
+    expect_line(bed, buy, "payment 1, made before");
+    const char *const too_much[] = {client, bed->cluster.url, "order-3", "3000", NULL};
+    expect_line(bed, too_much, "50080 cents too much");
+    built("bin/fabricctl", control);
+    const char *const call[] = {control, "call",  "--url", bed->cluster.url, "Order", "order-2",
+                                "Place", request, NULL};
+    expect_line(bed, call,
+                "{\"status\": \"PLACED\", \"placedAt\": \"2025-01-31T12:00:00.000Z\", "
+                "\"totalCents\": 150, \"lines\": [{\"sku\": \"apple\", \"quantity\": 3, "
+                "\"priceCents\": 50}], \"gift\": \"For you\"}");
 }
 
 /* On SQLite the one broker is started again; on MariaDB another one takes over. */

@@ -115,6 +115,12 @@ fabric_error_t memory_load_states(store_t *base, uint32_t lane, const store_enti
 fabric_error_t memory_load_events(store_t *base, uint32_t lane, const store_history_t *histories,
                                   size_t count, uint64_t bytes_max, store_visit_event_fn *visit,
                                   void *context, size_t *done);
+fabric_error_t memory_load_outgoing(store_t *base, uint32_t lane, uint32_t target_lane,
+                                    store_outgoing_key_t after, uint32_t limit, uint64_t bytes_max,
+                                    store_visit_outgoing_fn *visit, void *context, bool *ended);
+fabric_error_t memory_list_outboxes(store_t *base, uint32_t lane, store_visit_outbox_fn *visit,
+                                    void *context);
+fabric_error_t memory_oldest_outgoing(store_t *base, uint64_t *id);
 /* The part of a purge that is about keys. */
 void memory_purge_keys(memory_database_t *database, uint32_t lane, const store_purge_t *purge,
                        store_purged_t *purged);

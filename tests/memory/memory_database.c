@@ -224,6 +224,10 @@ static void apply(memory_database_t *database, const memory_change_t *change)
         apply_scheduled(lane, change->item, change->removed);
         return;
     }
+    if (change->kind == MEMORY_CHANGE_OUTGOING) {
+        memory_outgoing_apply(lane, change->item, change->removed);
+        return;
+    }
     memory_sequence_t *sequence = &lane->entries;
     uint64_t key = 0;
     if (change->kind == MEMORY_CHANGE_ENTRY) {
@@ -321,6 +325,7 @@ static void reverse(memory_database_t *database, memory_change_t *change)
     case MEMORY_CHANGE_KEY:
     case MEMORY_CHANGE_STATE:
     case MEMORY_CHANGE_EVENT:
+    case MEMORY_CHANGE_OUTGOING:
     case MEMORY_CHANGE_KEPT:
         change->removed = !change->removed;
         apply(database, change);
@@ -409,6 +414,21 @@ void memory_scheduled_remove(memory_database_t *database, uint32_t lane, store_d
     memory_row_t *row = memory_scheduled_find(&database->lanes[lane], key);
     if (row) {
         change_item(database, MEMORY_CHANGE_SCHEDULED, lane, row, true);
+    }
+}
+
+void memory_outgoing_put(memory_database_t *database, uint32_t lane, const store_outgoing_t *row)
+{
+    if (!memory_outgoing_find(&database->lanes[lane], row->key)) {
+        change_item(database, MEMORY_CHANGE_OUTGOING, lane, memory_outgoing_copy(row), false);
+    }
+}
+
+void memory_outgoing_remove(memory_database_t *database, uint32_t lane, store_outgoing_key_t key)
+{
+    memory_outgoing_t *row = memory_outgoing_find(&database->lanes[lane], key);
+    if (row) {
+        change_item(database, MEMORY_CHANGE_OUTGOING, lane, row, true);
     }
 }
 
@@ -639,6 +659,7 @@ static void clear_lane(memory_lane_t *lane)
     clear_entities(&lane->histories);
     memory_sequence_free(&lane->entries);
     memory_sequence_free(&lane->dead);
+    memory_outbox_clear(lane);
     for (size_t i = 0; i < lane->scheduled.count; i++) {
         free(lane->scheduled.items[i]);
     }

@@ -79,6 +79,11 @@ typedef struct memory_event {
     uint8_t bytes[];
 } memory_event_t;
 
+typedef struct memory_outgoing {
+    store_outgoing_t row; /* views into `bytes` */
+    uint8_t bytes[];
+} memory_outgoing_t;
+
 typedef struct memory_kept {
     store_kept_t kept; /* views into `bytes` */
     uint8_t bytes[];
@@ -93,14 +98,15 @@ typedef struct memory_entity {
 
 typedef struct memory_lane {
     store_lane_t row;
-    memory_sequence_t entries;             /* memory_entry_t by number */
-    memory_entity_t *entities;             /* those that have rows, by hash */
-    memory_sequence_t dead;                /* memory_dead_row_t by request id */
-    MEMORY_LIST(memory_row_t *) scheduled; /* by time, then id */
-    memory_sequence_t keys;                /* memory_key_t by a hash of their hashes */
-    memory_sequence_t states;              /* memory_state_t by a hash of their names */
-    memory_entity_t *histories;            /* those that have events, by a hash of their names */
-    memory_sequence_t kept;                /* memory_kept_t by a hash of their names */
+    memory_sequence_t entries;               /* memory_entry_t by number */
+    memory_entity_t *entities;               /* those that have rows, by hash */
+    memory_sequence_t dead;                  /* memory_dead_row_t by request id */
+    MEMORY_LIST(memory_row_t *) scheduled;   /* by time, then id */
+    memory_sequence_t keys;                  /* memory_key_t by a hash of their hashes */
+    memory_sequence_t states;                /* memory_state_t by a hash of their names */
+    memory_entity_t *histories;              /* those that have events, by a hash of their names */
+    MEMORY_LIST(memory_outgoing_t *) outbox; /* by key */
+    memory_sequence_t kept;                  /* memory_kept_t by a hash of their names */
 } memory_lane_t;
 
 typedef struct memory_name {
@@ -115,13 +121,14 @@ typedef MEMORY_LIST(uint8_t) memory_any_list_t;
 /* ---- changes ---- */
 
 typedef enum memory_change_kind {
-    MEMORY_CHANGE_ENTRY, /* an entry was inserted, or removed; the same of the next seven */
+    MEMORY_CHANGE_ENTRY, /* an entry was inserted, or removed; the same of the next eight */
     MEMORY_CHANGE_ROW,
     MEMORY_CHANGE_DEAD,
     MEMORY_CHANGE_SCHEDULED,
     MEMORY_CHANGE_KEY,
     MEMORY_CHANGE_STATE,
     MEMORY_CHANGE_EVENT,
+    MEMORY_CHANGE_OUTGOING,
     MEMORY_CHANGE_KEPT,
     MEMORY_CHANGE_BYTES, /* a value at a fixed place was replaced */
     MEMORY_CHANGE_LIST   /* the items of a list were */
@@ -130,10 +137,10 @@ typedef enum memory_change_kind {
 /* One change. Taken back, it becomes its own opposite. */
 typedef struct memory_change {
     memory_change_kind_t kind;
-    bool removed;    /* the first eight: `item` belongs to the change */
+    bool removed;    /* the first nine: `item` belongs to the change */
     uint64_t commit; /* which transaction made it */
-    uint32_t lane;   /* the first eight */
-    void *item;      /* the first eight */
+    uint32_t lane;   /* the first nine */
+    void *item;      /* the first nine */
     void *place;     /* BYTES: the value; LIST: the memory_any_list_t */
     void *before;    /* BYTES, LIST: what was there */
     size_t size;     /* BYTES: of the value; LIST: of one item */
@@ -213,6 +220,18 @@ const memory_sequence_t *memory_events_find(const memory_lane_t *lane, fabric_by
                                             fabric_bytes_t entity);
 /* One that is there already stays. false: another one is there. */
 bool memory_event_put(memory_database_t *database, uint32_t lane, const store_event_t *row);
+void memory_outbox_clear(memory_lane_t *lane);
+memory_outgoing_t *memory_outgoing_copy(const store_outgoing_t *row);
+/* NULL where there is none. */
+memory_outgoing_t *memory_outgoing_find(const memory_lane_t *lane, store_outgoing_key_t key);
+/* Inserts the row, or takes it out. */
+void memory_outgoing_apply(memory_lane_t *lane, memory_outgoing_t *row, bool removed);
+/* Index of the first outgoing message whose key is not before this one. */
+size_t memory_outgoing_from(const memory_lane_t *lane, store_outgoing_key_t key);
+/* One that is there already stays. */
+void memory_outgoing_put(memory_database_t *database, uint32_t lane, const store_outgoing_t *row);
+/* One that is not there is ignored. */
+void memory_outgoing_remove(memory_database_t *database, uint32_t lane, store_outgoing_key_t key);
 /* NULL where there is none. */
 memory_key_t *memory_key_find(const memory_lane_t *lane, uint64_t entity_hash,
                               const uint8_t hash[STORE_KEY_BYTES]);

@@ -218,7 +218,8 @@ fabric_error_t memory_read_journal_back(store_t *base, uint32_t lane, uint64_t u
 
 static bool is_over(const store_purge_t *purge, const store_entry_t *entry)
 {
-    return entry->created_ms < purge->created_before_ms ||
+    bool kept = purge->open_id > 0 && entry->last_id > purge->open_id;
+    return (!kept && entry->created_ms < purge->created_before_ms) ||
            entry->log_bytes < purge->log_bytes_before;
 }
 

@@ -82,8 +82,8 @@ static bool fits(const store_slice_t *slice)
 {
     return slice->put_count + slice->amendment_count + slice->delete_count + slice->dead_count +
                slice->scheduled_count + slice->unscheduled_count + slice->key_count +
-               slice->event_count + slice->state_count + slice->kept_count +
-               (slice->clear ? slice->clear->rows_max : 0) <=
+               slice->event_count + slice->outgoing_count + slice->sent_count + slice->state_count +
+               slice->kept_count + (slice->clear ? slice->clear->rows_max : 0) <=
            STORE_SLICE_ROWS_MAX;
 }
 
@@ -130,6 +130,12 @@ fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
         if (!memory_event_put(database, hold->lane, &slice->events[i])) {
             return memory_leave(store, FABRIC_ERROR_STORE_LOST);
         }
+    }
+    for (size_t i = 0; i < slice->outgoing_count; i++) {
+        memory_outgoing_put(database, hold->lane, &slice->outgoing[i]);
+    }
+    for (size_t i = 0; i < slice->sent_count; i++) {
+        memory_outgoing_remove(database, hold->lane, slice->sent[i]);
     }
     for (size_t i = 0; i < slice->state_count; i++) {
         memory_state_put(database, hold->lane, &slice->states[i]);

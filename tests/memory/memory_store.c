@@ -240,6 +240,18 @@ void memory_store_dump_events(const char *name, memory_store_visit_event_fn *vis
     memory_unlock();
 }
 
+void memory_store_dump_outgoing(const char *name, memory_store_visit_outgoing_fn *visit,
+                                void *context)
+{
+    const memory_database_t *database = lock_database(name);
+    for (uint32_t lane = 0; lane < LIMIT_LANES_MAX; lane++) {
+        for (size_t i = 0; i < database->lanes[lane].outbox.count; i++) {
+            visit(context, lane, &database->lanes[lane].outbox.items[i]->row);
+        }
+    }
+    memory_unlock();
+}
+
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context)
 {
     memory_database_t *database = lock_database(name);
@@ -476,12 +488,14 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     uint64_t keys = 0;
     uint64_t states = 0;
     uint64_t events = 0;
+    uint64_t outgoing = 0;
     uint64_t kept = 0;
     for (size_t i = 0; i < LIMIT_LANES_MAX; i++) {
         entries += count_of(&database->lanes[i].entries);
         pending += count_rows(database->lanes[i].entities);
         events += count_rows(database->lanes[i].histories);
         scheduled += database->lanes[i].scheduled.count;
+        outgoing += database->lanes[i].outbox.count;
         dead += count_of(&database->lanes[i].dead);
         keys += count_of(&database->lanes[i].keys);
         states += count_of(&database->lanes[i].states);
@@ -495,6 +509,7 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     visit(context, "primary_key", keys, keys * sizeof(store_key_t));
     visit(context, "entity_state", states, states * sizeof(store_state_t));
     visit(context, "event", events, events * sizeof(store_event_t));
+    visit(context, "outbox", outgoing, outgoing * sizeof(store_outgoing_t));
     visit(context, "kept_alive", kept, kept * sizeof(store_kept_t));
     visit(context, "broker", database->brokers.count,
           database->brokers.count * sizeof(store_broker_t));
@@ -550,5 +565,8 @@ const store_driver_t memory_store_driver = {
     .list_keys = memory_list_keys,
     .load_states = memory_load_states,
     .load_events = memory_load_events,
+    .load_outgoing = memory_load_outgoing,
+    .list_outboxes = memory_list_outboxes,
+    .oldest_outgoing = memory_oldest_outgoing,
     .list_kept = memory_list_kept,
 };

@@ -48,7 +48,7 @@ typedef enum memory_store_operation {
     MEMORY_STORE_PURGE,        /* purge */
     MEMORY_STORE_CHECKPOINT,   /* checkpoint */
     MEMORY_STORE_LOAD,         /* load_rows, list_backlogs, find_rows, load_states, load_events,
-                                  list_kept */
+                                  load_outgoing, list_outboxes, oldest_outgoing, list_kept */
     MEMORY_STORE_FIND_KEYS     /* find_keys, list_keys */
 } memory_store_operation_t;
 
@@ -124,6 +124,11 @@ void memory_store_dump_states(const char *name, memory_store_visit_state_fn *vis
 /* In the order of their sequences. */
 typedef void memory_store_visit_event_fn(void *context, uint32_t lane, const store_event_t *row);
 void memory_store_dump_events(const char *name, memory_store_visit_event_fn *visit, void *context);
+/* In the order of their keys. */
+typedef void memory_store_visit_outgoing_fn(void *context, uint32_t lane,
+                                            const store_outgoing_t *row);
+void memory_store_dump_outgoing(const char *name, memory_store_visit_outgoing_fn *visit,
+                                void *context);
 typedef void memory_store_visit_dead_fn(void *context, uint32_t lane, const store_dead_row_t *row);
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context);
 store_lane_t memory_store_lane(const char *name, uint32_t lane);

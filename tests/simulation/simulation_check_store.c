@@ -282,6 +282,7 @@ static void note_record(const store_entry_t *entry, const journal_record_t *reco
 {
     switch (record->kind) {
     case RECORD_ADOPT:
+    case RECORD_SENT:
         break;
     case RECORD_CLEAR:
         check_clear_stored(entry, record);

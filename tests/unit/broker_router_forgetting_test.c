@@ -329,6 +329,27 @@ static void the_holder_has_the_word_on_a_forgotten_type(void **state)
     driver_close(&driver);
 }
 
+typedef struct sum {
+    int64_t amount;
+} sum_t;
+static const fabric_field_t sum_fields[] = {FABRIC_I64(sum_t, amount)};
+static const fabric_schema_t sum_schema = FABRIC_SCHEMA("Sum", sum_t, sum_fields);
+
+/* The states of its entities would be what those of the next version begin with. */
+static void a_type_with_persisted_states_is_not_forgotten(void **state)
+{
+    (void)state;
+    driver_told.state = (fabric_schema_t *)&sum_schema;
+    driver_t *driver = open_holder();
+    driver_told = DRIVER_TOLD_USUALLY;
+    size_t orders = driver->order_count;
+    assert_int_equal(error_of(driver, "type_close", "Counter", TOKEN), FABRIC_ERROR_TYPE_IN_USE);
+    assert_int_equal(driver->order_count, orders); /* it is not closed */
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
+    driver_close(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +364,7 @@ int main(void)
         cmocka_unit_test(a_refusal_of_the_coordinator_is_told),
         cmocka_unit_test(only_one_command_at_a_time_and_only_the_holder),
         cmocka_unit_test(the_holder_has_the_word_on_a_forgotten_type),
+        cmocka_unit_test(a_type_with_persisted_states_is_not_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

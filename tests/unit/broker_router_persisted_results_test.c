@@ -174,6 +174,23 @@ static void an_entry_has_only_the_last_large_state_of_an_entity(void **state)
     driver_close(&bench.driver);
 }
 
+/* Each result that waits for its append keeps the state that it has left: they all count. */
+static void states_that_are_not_durable_yet_take_memory(void **state)
+{
+    (void)state;
+    bench_t bench = open_changed(2);
+    uint64_t before = bench.driver->router->state_bytes;
+    change_twice(&bench, LARGE_BYTES, LARGE_BYTES);
+    assert_in_range(bench.driver->router->state_bytes, before + 2 * LARGE_BYTES,
+                    before + 2 * LARGE_BYTES + 512);
+    driver_check(bench.driver);
+    driver_commit(bench.driver);
+    assert_in_range(bench.driver->router->state_bytes, before + LARGE_BYTES - 2,
+                    before + LARGE_BYTES);
+    driver_check(bench.driver);
+    driver_close(&bench.driver);
+}
+
 /* A crash between the two entries must not lose what the first of their messages has changed. */
 static void each_entry_has_the_state_of_its_own_ends(void **state)
 {
@@ -205,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_type_without_persisted_states_has_none),
         cmocka_unit_test(an_entry_has_only_the_last_large_state_of_an_entity),
         cmocka_unit_test(each_entry_has_the_state_of_its_own_ends),
+        cmocka_unit_test(states_that_are_not_durable_yet_take_memory),
     };
     return cmocka_run_group_tests_name("broker_router_persisted_results", tests, NULL, NULL);
 }

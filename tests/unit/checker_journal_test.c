@@ -45,10 +45,16 @@ static void expect_same(const decoded_record_t *ours, const journal_record_t *th
     assert_int_equal(ours->event_count, theirs->events.count);
     assert_int_equal(ours->recorded_ms, theirs->events.recorded_ms);
     assert_true(fabric_bytes_equal(ours->events, theirs->events.list));
+    bool sent = theirs->kind == RECORD_SENT;
+    const journal_outgoing_t *outgoing = &theirs->outgoing;
+    assert_int_equal(ours->outgoing_id, sent ? theirs->sent.id : outgoing->id);
+    assert_int_equal(ours->outgoing_count, sent ? theirs->sent.count : outgoing->count);
+    assert_true(fabric_bytes_equal(ours->outgoing, sent ? theirs->sent.list : outgoing->list));
     assert_int_equal(ours->causes, theirs->kept.causes);
-    assert_true(fabric_bytes_equal(ours->tag, message->tag));
+    assert_true(fabric_bytes_equal(ours->tag, result ? outgoing->tag : message->tag));
     assert_true(fabric_bytes_equal(ours->payload, message->payload));
-    assert_true(fabric_bytes_equal(ours->traceparent, message->traceparent));
+    assert_true(fabric_bytes_equal(ours->traceparent,
+                                   result ? outgoing->traceparent : message->traceparent));
     assert_true(fabric_bytes_equal(ours->headers, message->headers));
     const uint8_t *key_hash = result ? theirs->key_hash : message->key_hash;
     assert_true(fabric_bytes_equal(ours->key_hash, fabric_bytes(key_hash, key_hash ? 32 : 0)));

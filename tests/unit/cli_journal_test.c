@@ -229,6 +229,75 @@ static void events_are_told(void **state)
     journal_writer_destroy(&writer);
 }
 
+static void outgoing_messages_are_told(void **state)
+{
+    (void)state;
+    journal_writer_t *writer = journal_writer_new();
+    wire_writer_t list = {0};
+    store_message_t place = message_of(ID, "Order", "o-1");
+    place.tag = fabric_bytes_of("Place");
+    store_reply_t yes = {.payload = fabric_bytes("\x91\x07", 2)};
+    store_outgoing_t pay = {.shard = {0x10003},
+                            .type = fabric_bytes_of("Account"),
+                            .entity = fabric_bytes_of("a-\0331"),
+                            .tag = fabric_bytes_of("Pay"),
+                            .payload = fabric_bytes("\x91\x05", 2),
+                            .flags = 3};
+    journal_outgoing_put(&list, &pay);
+    pay.deliver_at_ms = 1790000000000;
+    journal_outgoing_put(&list, &pay);
+    journal_effects_t effects = {.outgoing = {.id = ID + 5,
+                                              .count = 2,
+                                              .traceparent = fabric_bytes_of("00-4bf9"),
+                                              .list = wire_writer_bytes(&list)}};
+    journal_put_result_with_effects(writer, &place, place.id.value, &yes, &effects);
+    store_entry_t entry = seal(writer);
+    char *text = print(journal_print_records, &entry, false, NULL);
+    assert_non_null(strstr(text, " type=Order entity=o-1 outgoing_id=7005 outgoing_count=2\n"));
+    free(text);
+    text = print(journal_print_entry, &entry, false, NULL);
+    assert_non_null(strstr(text, "\n  outgoing_count=2\n  tag=Place\n  traceparent=00-4bf9\n"
+                                 "  outgoing=0 type=Account entity=a-\\x1b1 tag=Pay payload=9105"
+                                 " primary_key= headers= flags=3 shard=65539\n"
+                                 "  outgoing=1 type=Account entity=a-\\x1b1 tag=Pay payload=9105"
+                                 " primary_key= headers= flags=3 shard=65539"
+                                 " deliver_at=2026-09-21T14:13:20.000Z\n"));
+    free(text);
+    text = print(journal_print_entry, &entry, true, NULL);
+    json_t *root = json_loads(text, 0, NULL);
+    json_t *record = json_array_get(json_object_get(root, "records"), 0);
+    json_t *second = json_array_get(json_object_get(record, "outgoing"), 1);
+    assert_int_equal(json_integer_value(json_object_get(second, "index")), 1);
+    assert_string_equal(json_string_value(json_object_get(second, "tag")), "Pay");
+    json_decref(root);
+    free(text);
+    wire_writer_destroy(&list);
+    journal_writer_destroy(&writer);
+}
+
+static void ends_of_outgoing_messages_are_told(void **state)
+{
+    (void)state;
+    journal_writer_t *writer = journal_writer_new();
+    wire_writer_t list = {0};
+    const store_sent_t ends[] = {{0, {9000}, 0}, {3, {9001}, FABRIC_ERROR_BUSY}};
+    journal_sent_put(&list, &ends[0]);
+    journal_sent_put(&list, &ends[1]);
+    journal_sent_t sent = {ID + 5, 2, wire_writer_bytes(&list)};
+    journal_put_sent(writer, (request_id_t){ID}, (shard_id_t){0x10003}, 99, &sent);
+    store_entry_t entry = seal(writer);
+    char *text = print(journal_print_records, &entry, false, NULL);
+    assert_non_null(strstr(text, " SENT id=7000 entity_hash=0000000000000063 outgoing_id=7005"
+                                 " end_count=2\n"));
+    free(text);
+    text = print(journal_print_entry, &entry, false, NULL);
+    assert_non_null(strstr(text, "\n  end=0 accepted=9000 cause=OK\n"
+                                 "  end=3 dead_letter=9001 cause=Busy\n"));
+    free(text);
+    wire_writer_destroy(&list);
+    journal_writer_destroy(&writer);
+}
+
 static void damage_is_told(void **state)
 {
     (void)state;
@@ -297,6 +366,8 @@ int main(void)
         cmocka_unit_test(a_filter_of_both_needs_no_message),
         cmocka_unit_test(a_typed_failure_is_told),
         cmocka_unit_test(events_are_told),
+        cmocka_unit_test(outgoing_messages_are_told),
+        cmocka_unit_test(ends_of_outgoing_messages_are_told),
         cmocka_unit_test(damage_is_told),
         cmocka_unit_test(an_entry_is_shown_with_all_fields),
         cmocka_unit_test(times_are_utc),

@@ -422,6 +422,7 @@ static void put_random(bench_t *bench, model_t *model)
     switch (event.kind) {
     case RECORD_ADOPT:
     case RECORD_CLEAR:
+    case RECORD_SENT:
     case RECORD_ALIVE:
         break;
     case RECORD_MESSAGE:

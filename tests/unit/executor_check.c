@@ -68,7 +68,7 @@ static uint64_t count_resting(const residents_t *residents, rest_t rest)
     const entity_t *before = NULL;
     for (const entity_t *entity = residents->resting[rest]; entity; entity = entity->resting_next) {
         count += entity->rest == rest;
-        if (before && residents->ordered) {
+        if (before && residents->ordered && rest != REST_HOLDING) {
             expect("the order of residents that rest", before->used_ms <= entity->used_ms, true);
         }
         before = entity;
@@ -82,12 +82,14 @@ static void check_residents(const entity_table_t *entities)
     uint64_t resting = 0;
     uint64_t idle = 0;
     uint64_t outside = 0;
+    uint64_t holding = 0;
     uint64_t resources = 0;
     for (const entity_t *entity = entities->by_key; entity; entity = entity->hh.next) {
         bool rests = entity->state == ENTITY_STARTED && !entity->first && !entity->resources;
         residents += entity_is_resident(entity);
         resting += rests;
         idle += rests && !entity->kept;
+        holding += entity->state == ENTITY_STOPPED && entity->persisted && !entity->first;
         for (const resource_t *resource = entity->resources; resource; resource = resource->next) {
             resources++;
         }
@@ -101,7 +103,9 @@ static void check_residents(const entity_table_t *entities)
     expect("more residents than there may be", residents > entities->residents.max, false);
     expect("residents that rest", listed, resting);
     expect("those that do not keep themselves alive", listed_idle, idle);
-    expect("their number", entities->residents.idle, idle);
+    expect("entities that hold a persisted state", entities->residents.holding, holding);
+    expect("their list", count_resting(&entities->residents, REST_HOLDING), holding);
+    expect("the number of idle residents", entities->residents.idle, idle);
     expect("resources", entities->instance.resource_count, resources);
     expect("entities that wait for room", entities->outside_count, outside);
 }

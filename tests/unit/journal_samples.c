@@ -81,6 +81,39 @@ journal_events_t journal_sample_events(wire_writer_t *list, uint32_t count)
                               .list = wire_writer_bytes(list)};
 }
 
+journal_outgoing_t journal_sample_outgoing(wire_writer_t *list, uint32_t count)
+{
+    wire_writer_reset(list);
+    for (uint32_t i = 0; i < count; i++) {
+        store_outgoing_t message = {.shard = {(uint32_t)any_number(32)},
+                                    .type = name_of(journal_sample_bytes(255)),
+                                    .entity = name_of(journal_sample_bytes(255)),
+                                    .tag = name_of(journal_sample_bytes(40)),
+                                    .payload = journal_sample_bytes(300),
+                                    .primary_key = journal_sample_bytes(40),
+                                    .deliver_at_ms = (int64_t)any_number(64),
+                                    .flags = (uint32_t)any_number(32),
+                                    .headers = journal_sample_bytes(100)};
+        journal_outgoing_put(list, &message);
+    }
+    return (journal_outgoing_t){.id = count > 0 ? 1 + any_number(63) : 0,
+                                .count = count,
+                                .traceparent = journal_sample_bytes(55),
+                                .list = wire_writer_bytes(list)};
+}
+
+journal_sent_t journal_sample_sent(wire_writer_t *list, uint32_t count)
+{
+    wire_writer_reset(list);
+    for (uint32_t i = 0; i < count; i++) {
+        store_sent_t end = {(uint32_t)rand() % STORE_OUTGOING_MAX,
+                            {1 + any_number(63)},
+                            rand() % 2 ? (uint32_t)any_number(32) : 0};
+        journal_sent_put(list, &end);
+    }
+    return (journal_sent_t){1 + any_number(63), count, wire_writer_bytes(list)};
+}
+
 /* What a handler has left: nothing, a state, events, or both. */
 static journal_effects_t sample_effects(wire_writer_t *list)
 {
@@ -102,12 +135,18 @@ static char *put_sample_result(journal_writer_t *writer, const store_message_t *
                                journal_record_t *put)
 {
     wire_writer_t list = {0};
+    wire_writer_t told = {0};
     bool named = message->type.size > 0 && message->entity.size > 0;
     journal_effects_t effects = {.version = 0};
     if (named) {
         effects = sample_effects(&list);
     }
-    if (effects.state.size > 0 || effects.events.count > 0) {
+    if (named && message->tag.size > 0 && rand() % 2) {
+        effects.outgoing = journal_sample_outgoing(&told, 1 + (uint32_t)rand() % 3);
+        put->outgoing = effects.outgoing;
+        put->outgoing.tag = message->tag;
+    }
+    if (effects.state.size > 0 || effects.events.count > 0 || effects.outgoing.count > 0) {
         put->state = (store_state_t){.type = message->type,
                                      .entity = message->entity,
                                      .shard = message->shard,
@@ -119,6 +158,17 @@ static char *put_sample_result(journal_writer_t *writer, const store_message_t *
     journal_put_result_with_effects(writer, message, put->position, &put->reply, &effects);
     char *text = journal_record_text(JOURNAL_READ_RECORD, put);
     wire_writer_destroy(&list);
+    wire_writer_destroy(&told);
+    return text;
+}
+
+static char *put_sample_sent(journal_writer_t *writer, journal_record_t *put)
+{
+    wire_writer_t list = {0};
+    put->sent = journal_sample_sent(&list, 1 + (uint32_t)rand() % 3);
+    journal_put_sent(writer, put->id, put->shard, put->entity_hash, &put->sent);
+    char *text = journal_record_text(JOURNAL_READ_RECORD, put);
+    wire_writer_destroy(&list);
     return text;
 }
 
@@ -126,7 +176,7 @@ char *journal_sample_put(journal_writer_t *writer, const store_message_t *messag
 {
     static const journal_record_kind_t kinds[] = {RECORD_ADOPT,   RECORD_MESSAGE, RECORD_RESULT,
                                                   RECORD_ATTEMPT, RECORD_DEAD,    RECORD_MOVE,
-                                                  RECORD_CLEAR,   RECORD_ALIVE};
+                                                  RECORD_CLEAR,   RECORD_ALIVE,   RECORD_SENT};
     journal_record_t put = {
         .kind = kinds[(size_t)rand() % (sizeof kinds / sizeof kinds[0])],
         .id = message->id,
@@ -171,6 +221,8 @@ char *journal_sample_put(journal_writer_t *writer, const store_message_t *messag
         break;
     case RECORD_RESULT:
         return put_sample_result(writer, message, &put);
+    case RECORD_SENT:
+        return put_sample_sent(writer, &put);
     case RECORD_ATTEMPT:
         journal_put_attempt(writer, message, put.position, put.attempts);
         break;
@@ -281,6 +333,39 @@ static void put_effects(FILE *text, const journal_record_t *record)
     }
 }
 
+static void put_outgoing(FILE *text, const journal_outgoing_t *outgoing)
+{
+    put_number(text, "outgoing", outgoing->id);
+    put_name(text, "tag", outgoing->tag);
+    put_name(text, "traceparent", outgoing->traceparent);
+    journal_outgoing_reader_t reader = journal_outgoing_open(outgoing);
+    store_outgoing_t message = {.flags = 0};
+    while (journal_outgoing_next(&reader, &message)) {
+        put_number(text, "index", message.key.index);
+        put_number(text, "shard", message.shard.value);
+        put_name(text, "type", message.type);
+        put_name(text, "entity", message.entity);
+        put_name(text, "tag", message.tag);
+        put_bytes(text, "payload", message.payload);
+        put_bytes(text, "key", message.primary_key);
+        fprintf(text, ";deliver_at=%" PRId64, message.deliver_at_ms);
+        put_number(text, "flags", message.flags);
+        put_bytes(text, "headers", message.headers);
+    }
+}
+
+static void put_sent(FILE *text, const journal_sent_t *sent)
+{
+    put_number(text, "outgoing", sent->id);
+    journal_sent_reader_t reader = journal_sent_open(sent);
+    store_sent_t end;
+    while (journal_sent_next(&reader, &end)) {
+        put_number(text, "index", end.index);
+        put_number(text, "as", end.id.value);
+        put_number(text, "cause", end.cause);
+    }
+}
+
 static void put_fields(FILE *text, const journal_record_t *record)
 {
     switch (record->kind) {
@@ -311,6 +396,9 @@ static void put_fields(FILE *text, const journal_record_t *record)
         if (record->state.type.size > 0) {
             put_effects(text, record);
         }
+        if (record->outgoing.count > 0) {
+            put_outgoing(text, &record->outgoing);
+        }
         put_place(text, record->position, record->deliver_at_ms);
         break;
     case RECORD_ATTEMPT:
@@ -326,6 +414,9 @@ static void put_fields(FILE *text, const journal_record_t *record)
     case RECORD_CLEAR:
         put_name(text, "type", record->message.type);
         put_name(text, "entity", record->message.entity);
+        break;
+    case RECORD_SENT:
+        put_sent(text, &record->sent);
         break;
     }
     if (record->kind == RECORD_MESSAGE || record->kind == RECORD_MOVE ||

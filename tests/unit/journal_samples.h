@@ -17,6 +17,10 @@ fabric_bytes_t journal_sample_bytes(size_t size_max);
 /* Random events, in the list. */
 journal_events_t journal_sample_events(wire_writer_t *list, uint32_t count);
 
+/* Random outgoing messages, in the list, and ends of some. */
+journal_outgoing_t journal_sample_outgoing(wire_writer_t *list, uint32_t count);
+journal_sent_t journal_sample_sent(wire_writer_t *list, uint32_t count);
+
 /* Puts a record of a random kind about the message and returns its text as one that was read. */
 char *journal_sample_put(journal_writer_t *writer, const store_message_t *message);
 

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
@@ -206,16 +207,49 @@ static uint64_t count_states(const persisted_t *list)
     return count;
 }
 
+/* The share of one reference in the bytes of a value, times SHARES; at most four of a value are
+ * there: newest, durable, of a message and in a slice. */
+enum { SHARES = 12 };
+
+static uint64_t share_of(const state_value_t *value)
+{
+    return value ? value->size * SHARES / value->references : 0;
+}
+
+/* The same of all references but those of the records. */
+static uint64_t other_shares(const router_t *router)
+{
+    uint64_t shares = 0;
+    for (const message_t *message = router->messages_by_id; message;
+         message = message->by_id.next) {
+        shares += share_of(message->left);
+    }
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const checkpoint_slice_t *slice = &router->lanes[i].checkpoint.slice;
+        for (size_t j = 0; j < slice->state_count; j++) {
+            shares += share_of(slice->state_values[j]);
+        }
+        const message_t *orphan = router->lanes[i].batches.orphans;
+        for (; orphan; orphan = orphan->chain) {
+            shares += share_of(orphan->left);
+        }
+    }
+    return shares;
+}
+
 static void check_states(const router_t *router)
 {
     uint64_t bytes = 0;
+    uint64_t shares = other_shares(router);
     for (uint32_t i = 0; i < router->config.lanes; i++) {
         const lane_persisted_t *states = &router->lanes[i].persisted;
         uint64_t listed = 0;
         for (const persisted_t *state = states->by_name; state; state = state->by_name.next) {
+            router_expect("the record that refers to a state",
+                          state->place && *state->place != state, false);
             bool same = state->newest == state->durable;
-            bytes += sizeof *state + state->name_size + (state->newest ? state->newest->size : 0) +
-                     (state->durable && !same ? state->durable->size : 0);
+            bytes += sizeof *state + state->name_size;
+            shares += share_of(state->newest) + share_of(state->durable);
             listed += state->list != NULL;
             bool read = state->list == &states->wanted || state->list == &states->reading;
             router_expect("a state that is to be read", read && state->known, false);
@@ -231,7 +265,8 @@ static void check_states(const router_t *router)
                           count_states(states->settled) + count_states(states->wanted) +
                           count_states(states->reading));
     }
-    router_expect("bytes of persisted states", router->state_bytes, bytes);
+    router_expect("bytes of persisted states", router->state_bytes * SHARES,
+                  bytes * SHARES + shares);
 }
 
 /* ---- peers ---- */
@@ -341,6 +376,12 @@ static void check_entity(const router_t *router, const entity_t *entity)
     if (shard_is_home(entity->ownership->shard)) {
         router_expect("an entity's holds", entity->holds, attempts_in_lanes(router, entity));
     }
+    router_expect("the state that an entity refers to",
+                  entity->persisted &&
+                      (entity->persisted->place != &entity->persisted ||
+                       entity->persisted->name_size != entity->name_size ||
+                       memcmp(entity->persisted->name, entity->name, entity->name_size) != 0),
+                  false);
     router_expect("an entity's cursor", (uintptr_t)entity->cursor, (uintptr_t)cursor);
 }
 

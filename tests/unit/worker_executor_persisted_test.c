@@ -285,7 +285,8 @@ static void a_new_home_says_what_is_stored(void **state)
     wire_writer_destroy(&kept);
 }
 
-/* A handler that is pending since an earlier home answers nobody any more. */
+/* A handler that is pending since an earlier home answers nobody any more. It is told, and not
+ * waited for. */
 static void a_new_home_gives_up_pending_handlers(void **state)
 {
     executor_driver_t *d = begin(state);
@@ -294,14 +295,20 @@ static void a_new_home_gives_up_pending_handlers(void **state)
     exec_durable(d, "a", "Hold");
     exec_run(d);
     fabric_pending_t *former = d->pending;
+    fabric_pending_on_interrupt(former, exec_told, d);
     exec_orphan(d, 1);
     exec_run(d);
     exec_resume(d, 1);
     exec_kept(d, nothing);
+    exec_run(d);
+    assert_int_equal(d->told, 0);
     d->request_id = 0;
     d->again = true;
     d->changes = 1;
     give_state(d, 1, 40);
+    exec_run(d);
+    assert_int_equal(d->told, 1);
+    assert_int_equal(d->told_why, FABRIC_INTERRUPT_STOP);
     exec_durable(d, "a", "Hold");
     exec_run(d);
     fabric_pending_reply(&former, &(int64_t){1});
@@ -515,6 +522,123 @@ static void a_state_that_nobody_wants_does_no_harm(void **state)
     exec_expect_no_result(d);
 }
 
+/* No result of a persisted type answers what a next home delivers again, so the link keeps none. */
+static void no_result_is_kept(void **state)
+{
+    executor_driver_t *d = begin(state);
+    give_state(d, 1, 40);
+    exec_add(d, "a", 2);
+    exec_add(d, "a", 0);
+    exec_durable(d, "a", "Fail");
+    exec_run(d);
+    assert_int_equal(d->outputs->count, 4);
+    assert_int_equal(d->outputs->states, 1);
+    assert_int_equal(d->outputs->durable, 0);
+}
+
+/* ---- states without instances ---- */
+
+static void give(executor_driver_t *d, const char *id, const char *tag, fabric_bytes_t payload,
+                 uint64_t flags)
+{
+    exec_state(d, id, 1, 2, exec_amount(d, 40));
+    exec_give(d, id, tag, 1, 1, flags, payload);
+    exec_run(d);
+}
+
+/* As many entities as may have instances may hold states without one. The one whose state came
+ * first goes. */
+static void states_without_instances_are_bounded(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_persisted(d);
+    exec_limit(d, 2, 8);
+    exec_begin(d, 1);
+    exec_state(d, "a", 1, 2, exec_amount(d, 40));
+    exec_volatile(d, "a", "Wait");
+    exec_run(d);
+    fabric_pending_t *first = d->pending;
+    exec_state(d, "b", 1, 2, exec_amount(d, 40));
+    exec_volatile(d, "b", "Wait");
+    exec_run(d);
+    const char *ids[] = {"c", "d", "e", "f"};
+    for (uint64_t i = 0; i < 4; i++) {
+        give(d, ids[i], "Wait", nothing, 0);
+        exec_expect(d, i + 3, STATUS_NOT_TAKEN, FABRIC_ERROR_MAILBOX_FULL);
+    }
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 4);
+    exec_complete(d, 42);
+    exec_run(d);
+    exec_expect_amount(d, 2, 42);
+    exec_add(d, "d", 1); /* what it held is gone, and is asked for */
+    exec_run(d);
+    exec_expect(d, 7, STATUS_NOT_TAKEN, FABRIC_ERROR_STATE_MISSING);
+    exec_add(d, "f", 1);
+    exec_run(d);
+    exec_expect_amount(d, 8, 41);
+    fabric_pending_reply(&first, &(int64_t){1});
+}
+
+/* Each of these failures has ended an instance, and left a state. */
+static void states_that_were_taken_back_are_bounded(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_persisted(d);
+    exec_limit(d, 2, 8);
+    exec_begin(d, 1);
+    d->changes = 1000;
+    const char *ids[] = {"a", "b", "c", "d", "e"};
+    for (uint64_t i = 0; i < 5; i++) {
+        give(d, ids[i], "Label", nothing, REQUEST_DURABLE);
+        exec_expect(d, i + 1, STATUS_DEFECT, FABRIC_ERROR_MALFORMED_MESSAGE);
+    }
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 2);
+    d->changes = 0;
+    exec_add(d, "e", 1);
+    exec_run(d);
+    exec_expect_amount(d, 6, 41);
+}
+
+/* One that is kept alive is still known: only its state goes. */
+static void a_kept_entity_only_loses_its_state(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_persisted(d);
+    exec_limit(d, 1, 8);
+    exec_begin(d, 1);
+    const char *ids[] = {"a", "b", "c"};
+    for (uint64_t i = 0; i < 3; i++) {
+        give(d, ids[i], "Keep", exec_amount(d, 1), REQUEST_DURABLE);
+        exec_expect(d, i + 1, STATUS_OK, FABRIC_OK);
+    }
+    assert_string_equal(d->stopped, "ab"); /* and of these b holds its state, and a does not */
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 3);
+    exec_add(d, "a", 1);
+    exec_add(d, "b", 1);
+    exec_run(d);
+    exec_expect(d, 4, STATUS_NOT_TAKEN, FABRIC_ERROR_STATE_MISSING);
+    exec_expect_amount(d, 5, 41);
+}
+
+/* Its residents leave all lists before they are freed. */
+static void an_executor_may_end_with_pending_handlers(void **state)
+{
+    executor_driver_t *d = begin(state);
+    exec_state(d, "a", 1, 2, exec_amount(d, 40));
+    exec_volatile(d, "a", "Wait");
+    exec_run(d);
+    fabric_pending_t *first = d->pending;
+    exec_state(d, "b", 1, 2, exec_amount(d, 40));
+    exec_volatile(d, "b", "Wait");
+    exec_run(d);
+    executor_destroy(&d->executor);
+    fabric_pending_reply(&first, &(int64_t){1});
+    fabric_pending_reply(&d->pending, &(int64_t){1});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +668,11 @@ int main(void)
         EXECUTOR_TEST(one_that_terminates_itself_and_fails_is_not_kept),
         EXECUTOR_TEST(one_that_is_cleared_is_not_kept_by_a_state_that_is_taken_back),
         EXECUTOR_TEST(a_state_that_nobody_wants_does_no_harm),
+        EXECUTOR_TEST(no_result_is_kept),
+        EXECUTOR_TEST(states_without_instances_are_bounded),
+        EXECUTOR_TEST(states_that_were_taken_back_are_bounded),
+        EXECUTOR_TEST(a_kept_entity_only_loses_its_state),
+        EXECUTOR_TEST(an_executor_may_end_with_pending_handlers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

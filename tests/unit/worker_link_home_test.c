@@ -272,6 +272,43 @@ static void what_is_kept_is_bounded(void **state)
     talk_expect_work(d, WORK_ORPHAN, 2); /* all results of this connection are */
 }
 
+/* What comes with a state answers nothing (docs/decisions/0037), and takes no room of what does. */
+static void results_with_states_are_not_kept(void **state)
+{
+    enum { LARGE = 1000000, COUNT = 2 * LIMIT_KEPT_RESULT_BYTES_MAX / LARGE };
+    link_driver_t *d = (link_driver_t *)*state;
+    uint64_t connection = begin(d);
+    uint8_t *large = calloc(1, LARGE);
+    assert_non_null(large);
+    uint64_t requests[COUNT];
+    for (uint64_t i = 0; i < COUNT; i++) {
+        work_output_t *output = work_output_new(OUTPUT_RESULTS, (work_source_t){0, connection});
+        message_result_state_t with_state = {.shard = LINK_DRIVER_SHARD,
+                                             .home_epoch = 1,
+                                             .owner_sequence = 1,
+                                             .request_id = 5,
+                                             .state = fabric_bytes(large, LARGE)};
+        message_put_result_state(&output->results, &with_state);
+        message_result_t result = {.shard = LINK_DRIVER_SHARD,
+                                   .home_epoch = 1,
+                                   .owner_sequence = 1,
+                                   .request_id = requests[i] = 10 + i};
+        message_put_result(&output->results, &result);
+        output->count = 2;
+        output->states = output->durable = 1;
+        link_output(d->link, &output);
+        send_all(d);
+    }
+    free(large);
+    assert_false(talk_has_event(d, LINK_EVENT_UNSETTLED, FABRIC_OK));
+    link_disconnected(d->link, 0, d->now_ms);
+    confirm(d, connection);
+    talk_expect_work(d, WORK_ORPHAN, 1);
+    assign(d, 2, true);
+    talk_expect_work(d, WORK_RESUME, 7);
+    expect_kept(d, requests, COUNT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +324,7 @@ int main(void)
         LINK_TEST(a_home_after_the_next_home),
         LINK_TEST(a_worker_that_leaves),
         LINK_TEST(what_is_kept_is_bounded),
+        LINK_TEST(results_with_states_are_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

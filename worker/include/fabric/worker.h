@@ -339,7 +339,9 @@ typedef enum fabric_interrupt {
     /** The caller has cancelled the call (fabric_client_cancel()). */
     FABRIC_INTERRUPT_CANCEL = 1,
     /** The entity's shard moves to another worker, or this one stops. The handler may go on for the
-     *  grace time; what it answers within it counts. */
+     *  grace time; what it answers within it counts. Or the home broker has changed, and the entity
+     *  begins anew with its persisted state: what a handler that is pending answers counts for
+     *  nobody then, and its message is handled again. */
     FABRIC_INTERRUPT_STOP = 2
 } fabric_interrupt_t;
 
