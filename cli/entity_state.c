@@ -133,7 +133,7 @@ int cli_entity_state(const cli_options_t *options, fabric_client_t *client)
     if (code != CLI_DONE) {
         return code;
     }
-    if (!type->state) {
+    if (!type->state || type->event_count > 0) {
         code = cli_fail(FABRIC_ERROR_NOT_FOUND, NULL, "the states of %s are not persisted", name);
     } else {
         wire_writer_t argument = {0};

@@ -138,12 +138,106 @@ static fabric_error_t read_state(wire_reader_t *reader, type_description_t *desc
     return schema_parse(reader, &description->state);
 }
 
+/* ---- events ---- */
+
+enum { EVENTS_PARTS = 2, EVENT_PARTS = 3 };
+
+void type_no_state_put(wire_writer_t *writer)
+{
+    wire_put_nil(writer);
+}
+
+void type_events_put(uint32_t snapshot_every, uint32_t count, wire_writer_t *writer)
+{
+    wire_put_array(writer, EVENTS_PARTS);
+    wire_put_uint(writer, snapshot_every);
+    wire_put_array(writer, count);
+}
+
+void type_event_put(const char *tag, uint32_t version, const fabric_schema_t *schema,
+                    wire_writer_t *writer)
+{
+    wire_put_array(writer, EVENT_PARTS);
+    wire_put_text(writer, tag);
+    wire_put_uint(writer, version);
+    schema_describe(schema, writer);
+}
+
+const event_description_t *type_description_event(const type_description_t *description,
+                                                  fabric_bytes_t tag, uint32_t version)
+{
+    for (size_t i = 0; i < description->event_count; i++) {
+        const event_description_t *event = &description->events[i];
+        if (event->version == version && fabric_bytes_equal(fabric_bytes_of(event->tag), tag)) {
+            return event;
+        }
+    }
+    return NULL;
+}
+
+/* An event that turns out bad stays in `event`, for type_description_destroy. */
+static fabric_error_t read_event(wire_reader_t *reader, event_description_t *event)
+{
+    if (wire_get_array(reader) != EVENT_PARTS) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    read_name(reader, event->tag);
+    uint64_t version = wire_get_uint(reader);
+    if (reader->failed || version > UINT32_MAX) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    event->version = (uint32_t)version;
+    return schema_parse(reader, &event->schema);
+}
+
+static fabric_error_t read_events(wire_reader_t *reader, type_description_t *description)
+{
+    uint32_t parts = wire_get_array(reader);
+    uint64_t every = wire_get_uint(reader);
+    uint32_t count = wire_get_array(reader);
+    if (reader->failed || parts != EVENTS_PARTS || every > UINT32_MAX || count == 0 ||
+        (every > 0 && !description->state)) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    if (count > LIMIT_EVENT_SCHEMAS_MAX) {
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    description->snapshot_every = (uint32_t)every;
+    description->events = memory_allocate_zeroed(count, sizeof *description->events);
+    for (uint32_t i = 0; i < count; i++) {
+        event_description_t *event = &description->events[i];
+        description->event_count = (size_t)i + 1;
+        fabric_error_t error = read_event(reader, event);
+        if (error != FABRIC_OK) {
+            return error;
+        }
+        if (type_description_event(description, fabric_bytes_of(event->tag), event->version) !=
+            event) {
+            return FABRIC_ERROR_MALFORMED_MESSAGE; /* an earlier one is the same */
+        }
+    }
+    return FABRIC_OK;
+}
+
+/* What stands behind the options. */
+static fabric_error_t read_state_and_events(wire_reader_t *reader, bool with_events,
+                                            type_description_t *description)
+{
+    fabric_error_t error = FABRIC_OK;
+    if (with_events && wire_peek(reader) == WIRE_NIL) {
+        wire_get_nil(reader);
+    } else {
+        error = read_state(reader, description);
+    }
+    return error == FABRIC_OK && with_events ? read_events(reader, description) : error;
+}
+
 /* ---- types ---- */
 
 static fabric_error_t read_type(wire_reader_t *reader, type_description_t *description)
 {
     uint32_t places = wire_get_array(reader);
-    if (places < PLACES || places > PLACES + 2) {
+    if (places < PLACES || places > PLACES + 3) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     read_name(reader, description->name);
@@ -163,7 +257,7 @@ static fabric_error_t read_type(wire_reader_t *reader, type_description_t *descr
         error = reader->failed ? FABRIC_ERROR_MALFORMED_MESSAGE : FABRIC_OK;
     }
     if (error == FABRIC_OK && places > PLACES + 1) {
-        error = read_state(reader, description);
+        error = read_state_and_events(reader, places > PLACES + 2, description);
     }
     return error;
 }
@@ -191,7 +285,11 @@ void type_description_destroy(type_description_t **description)
         schema_destroy(&(*description)->messages[i].reply);
         schema_destroy(&(*description)->messages[i].failures);
     }
+    for (size_t i = 0; i < (*description)->event_count; i++) {
+        schema_destroy(&(*description)->events[i].schema);
+    }
     schema_destroy(&(*description)->state);
+    free((*description)->events);
     free((*description)->messages);
     free(*description);
     *description = NULL;
@@ -199,9 +297,10 @@ void type_description_destroy(type_description_t **description)
 
 void type_description_put(const type_description_t *description, wire_writer_t *writer)
 {
-    bool stateful = description->state != NULL;
+    bool appends = description->event_count > 0;
+    bool stateful = description->state || appends;
     bool plain = type_options_are_default(&description->options) && !stateful;
-    wire_put_array(writer, PLACES + (plain ? 0u : 1u) + (stateful ? 1u : 0u));
+    wire_put_array(writer, PLACES + (plain ? 0u : 1u) + (stateful ? 1u : 0u) + (appends ? 1u : 0u));
     wire_put_text(writer, description->name);
     wire_put_text(writer, description->group);
     wire_put_uint(writer, description->mailbox_capacity);
@@ -222,8 +321,17 @@ void type_description_put(const type_description_t *description, wire_writer_t *
     if (!plain) {
         type_options_put(&description->options, writer);
     }
-    if (stateful) {
+    if (description->state) {
         type_state_put(description->state_version, description->state, writer);
+    } else if (appends) {
+        type_no_state_put(writer);
+    }
+    if (appends) {
+        type_events_put(description->snapshot_every, (uint32_t)description->event_count, writer);
+        for (size_t i = 0; i < description->event_count; i++) {
+            const event_description_t *event = &description->events[i];
+            type_event_put(event->tag, event->version, event->schema, writer);
+        }
     }
 }
 
@@ -316,12 +424,12 @@ static bool merge_states(const type_description_t *known, const type_description
 {
     fabric_schema_fault_t inner = {{0}};
     const type_description_t *chosen = brought;
-    if (!brought->state && known->state) {
+    if (!brought->state && known->state && known->event_count == 0) {
         (void)conflict(fault, brought->name, "",
                        "expected a persisted state as before, found none");
         return false;
     }
-    if (known->state && known->state_version > brought->state_version) {
+    if (known->state && (!brought->state || known->state_version > brought->state_version)) {
         chosen = known;
     } else if (known->state && known->state_version == brought->state_version &&
                schema_compatible(known->state, brought->state, &inner) != FABRIC_OK) {
@@ -333,6 +441,56 @@ static bool merge_states(const type_description_t *known, const type_description
     }
     merged->state = chosen->state;
     merged->state_version = chosen->state_version;
+    merged->snapshot_every = chosen->snapshot_every;
+    return true;
+}
+
+/* The newer of two descriptions of an event; NULL: neither can take the other's place. */
+static const event_description_t *newer_event(const event_description_t *known,
+                                              const event_description_t *brought,
+                                              fabric_schema_fault_t *fault)
+{
+    fabric_schema_fault_t inner = {{0}};
+    if (schema_compatible(known->schema, brought->schema, &inner) == FABRIC_OK) {
+        return brought;
+    }
+    if (schema_compatible(brought->schema, known->schema, NULL) == FABRIC_OK) {
+        return known;
+    }
+    (void)conflict(fault, brought->tag, " event", inner.text);
+    return NULL;
+}
+
+/* As merge_messages. A state that is persisted as it is stays so, and so do events. */
+static bool merge_events(const type_description_t *known, const type_description_t *brought,
+                         fabric_schema_fault_t *fault, type_description_t *merged, bool *older)
+{
+    if (known->event_count == 0 && known->state && brought->event_count > 0) {
+        (void)conflict(fault, brought->name, "",
+                       "expected a persisted state without events as before, found events");
+        return false;
+    }
+    if (known->event_count > 0 && brought->event_count == 0) {
+        (void)conflict(fault, brought->name, "", "expected events as before, found none");
+        return false;
+    }
+    for (size_t i = 0; i < known->event_count; i++) {
+        const event_description_t *old = &known->events[i];
+        const event_description_t *now =
+            type_description_event(brought, fabric_bytes_of(old->tag), old->version);
+        const event_description_t *chosen = now ? newer_event(old, now, fault) : old;
+        if (!chosen) {
+            return false;
+        }
+        *older = *older || chosen == old;
+        merged->events[merged->event_count++] = *chosen;
+    }
+    for (size_t i = 0; i < brought->event_count; i++) {
+        const event_description_t *now = &brought->events[i];
+        if (!type_description_event(known, fabric_bytes_of(now->tag), now->version)) {
+            merged->events[merged->event_count++] = *now;
+        }
+    }
     return true;
 }
 
@@ -349,14 +507,20 @@ fabric_error_t type_description_merge(const type_description_t *known,
     type_description_t merged = *known;
     bool older = false;
     fabric_error_t error = FABRIC_OK;
-    merged.message_count = 0;
+    merged.message_count = merged.event_count = 0;
     merged.messages = memory_allocate_zeroed(known->message_count + brought->message_count + 1,
                                              sizeof *merged.messages);
+    merged.events = memory_allocate_zeroed(known->event_count + brought->event_count + 1,
+                                           sizeof *merged.events);
     if (!merge_messages(known, brought, fault, &merged, &older) ||
+        !merge_events(known, brought, fault, &merged, &older) ||
         !merge_states(known, brought, fault, &merged)) {
         error = FABRIC_ERROR_TYPE_CONFLICT;
     } else if (merged.message_count > LIMIT_MESSAGES_MAX) {
         (void)conflict(fault, brought->name, "", "expected fewer messages, with those from before");
+        error = FABRIC_ERROR_LIMIT_EXCEEDED;
+    } else if (merged.event_count > LIMIT_EVENT_SCHEMAS_MAX) {
+        (void)conflict(fault, brought->name, "", "expected fewer events, with those from before");
         error = FABRIC_ERROR_LIMIT_EXCEEDED;
     } else {
         merged.mailbox_capacity = older ? known->mailbox_capacity : brought->mailbox_capacity;
@@ -365,5 +529,6 @@ fabric_error_t type_description_merge(const type_description_t *known,
         type_description_put(&merged, writer);
     }
     free(merged.messages); /* which only borrowed the schemas */
+    free(merged.events);
     return error;
 }

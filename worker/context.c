@@ -9,6 +9,7 @@
 
 #include "core/failures.h"
 #include "core/memory.h"
+#include "worker/executor_events.h"
 
 void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities,
                   uint8_t *payload, interrupts_t *interrupts)
@@ -37,6 +38,7 @@ void context_begin(fabric_context_t *context, entity_t *entity, const type_entry
     context->typed = false;
     context->malformed = false;
     context->text[0] = '\0';
+    context->unappended[0] = '\0';
 }
 
 void context_end(fabric_context_t *context)
@@ -205,6 +207,14 @@ void fabric_context_keep_alive(fabric_context_t *context, bool keep)
 void fabric_context_terminate(fabric_context_t *context)
 {
     context->terminate = true;
+}
+
+void fabric_context_append(fabric_context_t *context, const char *tag, const void *event)
+{
+    if (!context->unappended[0]) {
+        (void)!events_append(context->entities, context->entity, context->type, tag, event,
+                             context->unappended, sizeof context->unappended);
+    }
 }
 
 fabric_result_t fabric_fail(fabric_context_t *context, uint64_t code, const char *format, ...)

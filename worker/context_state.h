@@ -25,7 +25,9 @@ struct fabric_context {
     context_block_t *blocks;   /* what the handler has asked for */
     bool terminate;            /* the entity's state is to end after the message */
     interrupts_t *interrupts;  /* NULL: nothing interrupts the handler while it runs */
-    bool wishes;               /* the handler wants to be told when it is interrupted */
+    /* Why an event could not be appended; empty: all were. */
+    char unappended[LIMIT_TEXT_BYTES_MAX + 1];
+    bool wishes; /* the handler wants to be told when it is interrupted */
     uint64_t code;
     bool typed;       /* the failure is one that the message declares: `code` is its number */
     bool malformed;   /* it could not be encoded: the text says why */

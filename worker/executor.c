@@ -1,5 +1,6 @@
 /* The executor: see executor.h. Here: its life, its inbox, and the order of its steps. */
 #include "worker/executor_state.h"
+#include "worker/executor_stored.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -279,12 +280,12 @@ static void give_up_former(executor_t *executor, const ownership_t *ownership, e
     output_begin(&executor->output, round);
 }
 
-/* Gives a state to its entity, behind the messages that wait. */
+/* Gives a state, or events, to its entity, behind the messages that wait. */
 static void dispatch_state(executor_t *executor, ownership_t *ownership, const type_entry_t *type,
                            const message_deliver_t *state)
 {
     entity_t *entity = entity_find(&executor->entities, type, state->id);
-    if (!type->type->persisted || ownership->state != OWNERSHIP_CURRENT) {
+    if (!type->stores || ownership->state != OWNERSHIP_CURRENT) {
         output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
         return;
     }
@@ -295,7 +296,7 @@ static void dispatch_state(executor_t *executor, ownership_t *ownership, const t
     if (entity_must_queue(&executor->entities, entity, ownership, false)) {
         enqueue(executor, entity, ownership, type, state);
     } else {
-        handle_state(executor, entity, ownership, state);
+        stored_take_given(executor, entity, ownership, state);
         entity_end_turn(&executor->entities, entity);
     }
 }
@@ -438,7 +439,7 @@ static bool ready_step(executor_t *executor)
     if (waiting->answered) {
         /* It was cancelled. */
     } else if (waiting->delivery.flags & WORK_STATE) {
-        handle_state(executor, entity, ownership, &waiting->delivery);
+        stored_take_given(executor, entity, ownership, &waiting->delivery);
     } else if (ownership->state != OWNERSHIP_CURRENT) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
     } else if (waiting->delivery.home_epoch != ownership->key.token.home_epoch) {

@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "core/state_machine.h"
 #include "core/store_message.h"
+#include "worker/executor_events.h"
 #include "worker/executor_persisted.h"
 
 /* How often messages are looked at that wait under a lapsed lease. */
@@ -110,9 +111,20 @@ void entity_set_persisted(entity_table_t *table, entity_t *entity, uint32_t vers
     settle(table, entity);
 }
 
+void entity_take_events(entity_table_t *table, entity_t *entity, const message_deliver_t *given)
+{
+    if (given->flags & WORK_EVENTS) {
+        events_add(entity, given);
+    } else {
+        events_begin(entity, given);
+    }
+    settle(table, entity);
+}
+
 void entity_forget_persisted(entity_table_t *table, entity_t *entity)
 {
     persisted_forget(entity);
+    events_forget(entity);
     settle(table, entity);
 }
 
@@ -168,6 +180,9 @@ static void entity_stop(entity_table_t *table, entity_t *entity)
         entry->type->stop(entity_memory(entry, entity), entity_id(entity));
     }
     instance_finalize(entity);
+    if (started) {
+        events_forget(entity); /* the instance had them */
+    }
     settle(table, entity);
 }
 
@@ -202,8 +217,9 @@ bool entity_start(entity_table_t *table, entity_t *entity)
     table->instance.entity = entity;
     table->instance.text[0] = '\0';
     table->building = true;
-    bool built = type->persisted ? persisted_build(table, entity, type, memory)
-                                 : !type->build || type->build(&table->instance, memory);
+    bool built = type->persisted          ? persisted_build(table, entity, type, memory)
+                 : entry->event_count > 0 ? events_build(table, entity, entry, memory)
+                                          : !type->build || type->build(&table->instance, memory);
     table->building = false;
     if (!built) {
         instance_finalize(entity);
@@ -671,4 +687,5 @@ void entity_table_free(entity_table_t *table)
         entity_free(table, entity);
     }
     instance_free(&table->instance);
+    events_buffers_free(table);
 }

@@ -54,6 +54,9 @@ typedef struct entity {
     /* Of a persisted type: what its next instance begins with; NULL: it is not here.
      * executor_persisted.c writes it. */
     struct persisted_state *persisted;
+    /* The same of a type with events, and how far its instance has come; NULL: nothing is here.
+     * executor_events.c writes it. */
+    struct entity_events *events;
     waiting_t *first, *last;
     fabric_pending_t *pending; /* PENDING: a list, in the order in which they began */
     uint64_t used_ms;
@@ -91,11 +94,12 @@ typedef struct entity_table {
     uint32_t outside_count, outside_max;
     residents_t residents;
     fabric_instance_t instance;
-    executor_output_t *output;       /* of its executor */
-    bool building;                   /* a build function runs */
-    entity_t *idle[LIMIT_TYPES_MAX]; /* by type, roughly by check_ms */
-    uint64_t sweep_ms;               /* no entity is to be looked at before */
-    _Atomic uint64_t count, bytes;   /* of entities; any thread reads these */
+    executor_output_t *output;            /* of its executor */
+    struct events_buffers *event_buffers; /* NULL: there were no events yet */
+    bool building;                        /* a build function runs */
+    entity_t *idle[LIMIT_TYPES_MAX];      /* by type, roughly by check_ms */
+    uint64_t sweep_ms;                    /* no entity is to be looked at before */
+    _Atomic uint64_t count, bytes;        /* of entities; any thread reads these */
 } entity_table_t;
 
 static inline uint16_t entity_type_index(const entity_t *entity)
@@ -145,10 +149,11 @@ static inline bool entity_is_resident(const entity_t *entity)
     return entity->state == ENTITY_STARTED || entity->state == ENTITY_PENDING;
 }
 /* Whether the entity could end to make room: it has state, and nothing to do. Or whether it could
- * let go of its persisted state. */
+ * let go of its persisted state, or of the events that it was given. */
 static inline rest_t entity_rest(const entity_t *entity)
 {
-    if (entity->state == ENTITY_STOPPED && entity->persisted && !entity->first) {
+    bool holds = entity->persisted || entity->events;
+    if (entity->state == ENTITY_STOPPED && holds && !entity->first) {
         return REST_HOLDING;
     }
     bool rests = entity->state == ENTITY_STARTED && !entity->first && !entity->resources;
@@ -171,15 +176,16 @@ FABRIC_MUST_USE bool entity_start(entity_table_t *table, entity_t *entity);
  * order. */
 bool entity_has_seen(const entity_t *entity, uint64_t position);
 void entity_end_seen(entity_table_t *table, entity_t *entity);
-/* The entity's next instance begins with this persisted state, or what it begins with is not known.
- * It has no instance. */
+/* The entity's next instance begins with this persisted state, or with the snapshot and the events
+ * that are given (see WORK_STATE), or what it begins with is not known. It has no instance. */
 void entity_set_persisted(entity_table_t *table, entity_t *entity, uint32_t version,
                           fabric_bytes_t state);
+void entity_take_events(entity_table_t *table, entity_t *entity, const message_deliver_t *given);
 void entity_forget_persisted(entity_table_t *table, entity_t *entity);
-/* Lets go of persisted states while too many entities hold one. */
+/* Lets go of persisted states, and of events, while too many entities hold some. */
 void entity_trim_persisted(entity_table_t *table);
-/* The instance of a persisted type ends; the next one begins with the state that it had before the
- * message at hand. */
+/* The instance of a persisted type, or of one with events, ends. The next one begins with the state
+ * that it had before the message at hand, or with the events that the home gives. */
 void entity_go_back(entity_table_t *table, entity_t *entity);
 /* The instance has begun to handle a durable message. */
 static inline void entity_note_seen(entity_t *entity, uint64_t position)

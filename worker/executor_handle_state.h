@@ -46,10 +46,6 @@ void handling_look_back(executor_t *executor, uint64_t request_id, uint64_t took
 /* Tells of a handler that has been pending for too long now; false: none has. */
 bool handling_slow_step(executor_t *executor);
 
-/* Its entity's next instance begins with this state; one that it has ends. The entity's turn has
- * come. */
-void handle_state(executor_t *executor, entity_t *entity, ownership_t *ownership,
-                  const message_deliver_t *state);
 /* Handles one delivery to an entity whose turn it is. */
 void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,
                      const message_deliver_t *delivery);

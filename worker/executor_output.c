@@ -21,6 +21,15 @@ void output_begin(executor_output_t *output, uint32_t round)
     output->round = round;
 }
 
+static work_output_t *new_piece(executor_output_t *output, work_source_t source, uint64_t now_ms)
+{
+    work_output_t *piece = work_output_new(OUTPUT_RESULTS, source);
+    piece->round = output->round;
+    wire_writer_reserve(&piece->results, RESULTS_BYTES_FIRST);
+    add(output, piece, now_ms);
+    return piece;
+}
+
 /* Results of one round for one broker's connection are collected in one piece. */
 static work_output_t *piece_for(executor_output_t *output, work_source_t source, uint64_t now_ms)
 {
@@ -29,11 +38,7 @@ static work_output_t *piece_for(executor_output_t *output, work_source_t source,
         last->round == output->round && last->results.size < LIMIT_FRAME_BYTES_GOAL / 2) {
         return last;
     }
-    work_output_t *piece = work_output_new(OUTPUT_RESULTS, source);
-    piece->round = output->round;
-    wire_writer_reserve(&piece->results, RESULTS_BYTES_FIRST);
-    add(output, piece, now_ms);
-    return piece;
+    return new_piece(output, source, now_ms);
 }
 
 void output_put_result(executor_output_t *output, work_source_t source,
@@ -50,6 +55,17 @@ void output_put_result_state(executor_output_t *output, work_source_t source,
 {
     work_output_t *piece = piece_for(output, source, now_ms);
     message_put_result_state(&piece->results, result);
+    piece->count++;
+    piece->states++;
+}
+
+void output_put_result_events(executor_output_t *output, work_source_t source,
+                              const message_result_events_t *result, uint64_t now_ms)
+{
+    size_t size = result->events.size + result->state.size + result->payload.size;
+    work_output_t *piece = size < LIMIT_FRAME_BYTES_GOAL ? piece_for(output, source, now_ms)
+                                                         : new_piece(output, source, now_ms);
+    message_put_result_events(&piece->results, result);
     piece->count++;
     piece->states++;
 }

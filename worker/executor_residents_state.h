@@ -7,9 +7,9 @@
  * until there is no room; from then on they are in the order of their last use, until half of the
  * room is free again.
  *
- * An entity of a persisted type that has no instance may hold the state that the next one begins
- * with. As many may hold one as there may be residents; beyond that, those that have held theirs
- * longest are to let go of it.
+ * An entity that has no instance may hold the persisted state, or the events, that the next one
+ * begins with. As many may hold one as there may be residents; beyond that, those that have held
+ * theirs longest are to let go of it.
  */
 #ifndef WORKER_EXECUTOR_RESIDENTS_STATE_H
 #define WORKER_EXECUTOR_RESIDENTS_STATE_H
@@ -24,7 +24,7 @@ typedef enum rest {
     REST_NONE, /* it does not rest */
     REST_IDLE,
     REST_KEPT,    /* it keeps itself alive */
-    REST_HOLDING, /* it is no resident, and holds a persisted state */
+    REST_HOLDING, /* it is no resident, and holds a persisted state, or events */
     REST_COUNT
 } rest_t;
 
@@ -32,7 +32,7 @@ typedef struct residents {
     uint32_t max;
     uint32_t count;
     uint32_t idle;                      /* of them that rest, and do not keep themselves alive */
-    uint32_t holding;                   /* entities that hold a persisted state */
+    uint32_t holding;                   /* entities that hold a persisted state, or events */
     struct entity *resting[REST_COUNT]; /* in the order of their last use, if `ordered` */
     bool ordered;
 } residents_t;

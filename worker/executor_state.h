@@ -6,9 +6,12 @@
  *     executor_handle.c  executor_stop.c    one message; stopping the entities of a lost shard
  *     executor_interrupt.c                  handlers and messages that are to stop
  *     executor_wake.c                       entities that are to have an instance without a message
+ *     executor_stored.c                     what is stored with results, and taken back
+ *     executor_result.c                     results of messages, defects, what people are told
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
  *     executor_persisted.c                  the persisted state that an instance begins with
+ *     executor_events.c                     the events that an instance is built of, and appends
  *     executor_instance.c                   building and ending instances; resources
  *     executor_alive.c                      what the home is told of entities that are kept alive
  *     executor_residents.c                  how many entities have state, and which of them rest

@@ -1,5 +1,6 @@
 /* Making an instance without a message, for an entity that is kept alive. */
 #include "worker/executor_state.h"
+#include "worker/executor_stored.h"
 
 /* Whether an instance may be made now. Messages that wait for the entity, or for room, come first,
  * and another place is left for the next one; so does the end of an instance under a former
@@ -13,13 +14,13 @@ static bool may_start(const executor_t *executor, const entity_t *entity)
            (!entity || (!entity->first && entity->state != ENTITY_PENDING));
 }
 
-/* Whether all is here that the instance begins with: the home gives a persisted state before it
- * asks for the instance, and does so again if it is told that there is none. */
+/* Whether all is here that the instance begins with: the home gives what is stored before it asks
+ * for the instance, and does so again if it is told that there is none. */
 static bool has_state(const type_entry_t *type, const entity_t *entity,
                       const ownership_t *ownership)
 {
-    return !type->type->persisted ||
-           (entity && entity->ownership == ownership && entity->persisted);
+    return !type->stores ||
+           (entity && entity->ownership == ownership && stored_is_here(type, entity));
 }
 
 /* Makes the instance; false: its build function has failed. */

@@ -1,4 +1,5 @@
 /* What the link does with a frame from a broker. */
+#include "core/journal/events.h"
 #include "worker/link_state.h"
 
 /* The longest grace time that a broker can give. */
@@ -200,8 +201,38 @@ static fabric_error_t receive_state(link_t *link, uint32_t index, wire_reader_t 
                                      .flags = REQUEST_DURABLE | WORK_STATE,
                                      .type = message.type,
                                      .id = message.id,
-                                     .payload = message.state};
+                                     .payload = message.state,
+                                     .position = message.sequence};
     if (!link_shards_deliver(&link->shards, &link->works, index, frame, &state)) {
+        link_count_dropped(link);
+    }
+    return FABRIC_OK;
+}
+
+/* The same of events, or a part of them. */
+static fabric_error_t receive_events(link_t *link, uint32_t index, wire_reader_t *body,
+                                     work_frame_t *frame)
+{
+    message_entity_events_t message;
+    journal_events_t events;
+    fabric_error_t error = message_get_entity_events(body, &message);
+    if (!error) {
+        error = journal_events_read(message.events, message.first, &events);
+    }
+    if (error || !is_name(message.type) || !is_name(message.id) || message.more > 1) {
+        return error ? error : FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    const message_deliver_t part = {.shard = message.shard,
+                                    .home_epoch = message.home_epoch,
+                                    .owner_sequence = message.owner_sequence,
+                                    .activation = message.activation,
+                                    .attempt = message.more,
+                                    .flags = REQUEST_DURABLE | WORK_STATE | WORK_EVENTS,
+                                    .type = message.type,
+                                    .id = message.id,
+                                    .payload = message.events,
+                                    .position = message.first};
+    if (!link_shards_deliver(&link->shards, &link->works, index, frame, &part)) {
         link_count_dropped(link);
     }
     return FABRIC_OK;
@@ -325,6 +356,8 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
         error = receive_order(link, index, body);
     } else if (kind == KIND_ENTITY_STATE) {
         error = receive_state(link, index, body, frame);
+    } else if (kind == KIND_ENTITY_EVENTS) {
+        error = receive_events(link, index, body, frame);
     } else if (kind == KIND_ALIVE) {
         error = receive_alive(link, index, body, frame);
     } else if (kind == KIND_INTERRUPT) {

@@ -13,6 +13,13 @@
 #include "core/schema_memory.h"
 #include "worker/testing_home.h"
 
+/* The schema of an event that the type need not have. */
+typedef struct foreign_event {
+    struct foreign_event *next;
+    uint64_t sequence;
+    const fabric_schema_t *schema;
+} foreign_event_t;
+
 struct fabric_testing {
     const fabric_entity_type_t *type;
     testing_home_t *home;
@@ -29,6 +36,11 @@ struct fabric_testing {
     /* What fabric_testing_state() and fabric_testing_state_json() have returned. */
     void *read_state;
     char *json;
+    /* What fabric_testing_event() has returned. */
+    void *event;
+    char *event_tag, *event_json;
+    schema_memory_t event_elements;
+    foreign_event_t *foreign;             /* events that fabric_testing_append_event() has stored */
     const fabric_schema_t *stored_schema; /* of what is stored */
 };
 
@@ -84,6 +96,15 @@ void fabric_testing_close(fabric_testing_t **testing)
     free(self->failure);
     free(self->read_state);
     free(self->json);
+    free(self->event);
+    free(self->event_tag);
+    free(self->event_json);
+    schema_memory_free(&self->event_elements);
+    while (self->foreign) {
+        foreign_event_t *foreign = self->foreign;
+        self->foreign = foreign->next;
+        free(foreign);
+    }
     free(self->payload);
     free(self);
     *testing = NULL;
@@ -197,6 +218,16 @@ static void note_schema(fabric_testing_t *testing)
     }
 }
 
+/* Whether the events make what the message has left; else it counts as a defect. */
+static bool is_folded(const fabric_testing_t *testing, fabric_outcome_t *outcome)
+{
+    const char *fault = testing_home_fault(testing->home);
+    if (fault[0]) {
+        (void)refuse(outcome, FABRIC_ERROR_ENTITY_DEFECT, fault);
+    }
+    return !fault[0];
+}
+
 fabric_result_t fabric_testing_send(fabric_testing_t *testing, const fabric_message_type_t *message,
                                     const void *request, void *reply, fabric_outcome_t *outcome)
 {
@@ -213,7 +244,7 @@ fabric_result_t fabric_testing_send(fabric_testing_t *testing, const fabric_mess
     testing->message = message;
     fabric_result_t handled = answer(testing, deliver(testing, size), reply, outcome);
     note_schema(testing);
-    return handled;
+    return is_folded(testing, outcome) ? handled : FABRIC_DEFECT;
 }
 
 fabric_result_t fabric_testing_retry(fabric_testing_t *testing, void *reply,
@@ -228,7 +259,7 @@ fabric_result_t fabric_testing_retry(fabric_testing_t *testing, void *reply,
     }
     fabric_result_t handled = answer(testing, result, reply, outcome);
     note_schema(testing);
-    return handled;
+    return is_folded(testing, outcome) ? handled : FABRIC_DEFECT;
 }
 
 const void *fabric_testing_failure(const fabric_testing_t *testing)
@@ -313,5 +344,89 @@ fabric_error_t fabric_testing_set_state(fabric_testing_t *testing, uint32_t vers
     }
     testing->stored_schema = schema;
     testing_home_store(testing->home, version, fabric_bytes(testing->payload, size));
+    return FABRIC_OK;
+}
+
+/* ---- events ---- */
+
+uint64_t fabric_testing_event_count(const fabric_testing_t *testing)
+{
+    return testing_home_event_count(testing->home);
+}
+
+static const fabric_schema_t *schema_of(const fabric_testing_t *testing, const store_event_t *event)
+{
+    for (const foreign_event_t *foreign = testing->foreign; foreign; foreign = foreign->next) {
+        if (foreign->sequence == event->sequence) {
+            return foreign->schema;
+        }
+    }
+    for (size_t i = 0; i < testing->type->event_count; i++) {
+        const fabric_event_type_t *row = &testing->type->events[i];
+        if (row->version == event->version &&
+            fabric_bytes_equal(fabric_bytes_of(row->tag), event->tag)) {
+            return row->schema;
+        }
+    }
+    return NULL;
+}
+
+bool fabric_testing_event(fabric_testing_t *testing, uint64_t sequence,
+                          fabric_appended_event_t *event)
+{
+    store_event_t stored;
+    fabric_schema_fault_t fault = {""};
+    if (!testing_home_event(testing->home, sequence, &stored)) {
+        return false;
+    }
+    const fabric_schema_t *schema = schema_of(testing, &stored);
+    free(testing->event);
+    free(testing->event_tag);
+    free(testing->event_json);
+    testing->event_json = NULL;
+    testing->event_tag = (char *)memory_allocate_zeroed(1, stored.tag.size + 1);
+    memcpy(testing->event_tag, stored.tag.data, stored.tag.size);
+    testing->event = memory_allocate_zeroed(1, schema->size + 1);
+    fabric_error_t error = schema_decode_growing(schema, stored.payload, &testing->event_elements,
+                                                 &fault, testing->event);
+    if (error == FABRIC_OK) {
+        error = fabric_schema_to_json(schema, stored.payload, &fault, &testing->event_json);
+    }
+    assert(error == FABRIC_OK); /* the worker's own encoding */
+    *event = (fabric_appended_event_t){.tag = testing->event_tag,
+                                       .version = stored.version,
+                                       .event = schema->field_count > 0 ? testing->event : NULL,
+                                       .json = testing->event_json};
+    return true;
+}
+
+fabric_error_t fabric_testing_append_event(fabric_testing_t *testing, const char *tag,
+                                           uint32_t version, const fabric_schema_t *schema,
+                                           const void *event, fabric_outcome_t *outcome)
+{
+    size_t size = 0;
+    fabric_schema_fault_t fault = {""};
+    fabric_outcome_t own;
+    outcome = outcome ? outcome : &own;
+    memset(outcome, 0, sizeof *outcome);
+    size_t tag_size = strlen(tag);
+    if (testing->type->event_count == 0 || tag_size < 1 || tag_size > LIMIT_NAME_BYTES_MAX) {
+        (void)refuse(outcome, FABRIC_ERROR_INVALID_ARGUMENT,
+                     "the type has no events, or the tag does not have 1-255 bytes");
+        return outcome->error;
+    }
+    fabric_error_t error = fabric_schema_encode(schema, event, testing->payload,
+                                                LIMIT_PAYLOAD_BYTES_MAX, &fault, &size);
+    if (error != FABRIC_OK) {
+        (void)refuse(outcome, error, fault.text[0] ? fault.text : fabric_error_meaning(error));
+        return error;
+    }
+    foreign_event_t *foreign = (foreign_event_t *)memory_allocate_zeroed(1, sizeof *foreign);
+    foreign->next = testing->foreign;
+    foreign->sequence = fabric_testing_event_count(testing) + 1;
+    foreign->schema = schema;
+    testing->foreign = foreign;
+    testing_home_append(testing->home, fabric_bytes_of(tag), version,
+                        fabric_bytes(testing->payload, size));
     return FABRIC_OK;
 }

@@ -9,7 +9,9 @@
 #include "core/limits.h"
 #include "core/memory.h"
 #include "worker/executor.h"
+#include "worker/executor_events.h"
 #include "worker/executor_state.h"
+#include "worker/testing_fold.h"
 
 /* When the time of a test begins: any time but 0 will do. */
 #define BEGIN_MS 1000u
@@ -28,20 +30,29 @@ struct testing_home {
     uint32_t causes;     /* what keeps the entity alive (enum alive_cause) */
     bool store_fails;    /* at the next commit */
     /* What is stored; without bytes: nothing is. */
-    wire_writer_t state;
+    wire_writer_t state; /* of a type with events: the snapshot */
     uint32_t state_version;
+    uint64_t state_sequence;  /* of the last event in the snapshot */
+    wire_writer_t event_list; /* see core/journal/events.h */
+    wire_writer_t given;      /* of these, with the last delivery */
+    uint32_t event_count;
     /* The last message, to deliver it again. `message` is NULL: it is not to be handled again. */
     const fabric_message_type_t *message;
     wire_writer_t payload, headers;
     uint64_t delivery, attempt, deadline_ms;
     bool cancelled;
+    const char *tag; /* of the last message, also where it is over */
     /* What became of it. */
     bool ended;
     message_result_t result; /* its payload is in `reply` */
     wire_writer_t reply;
     bool changed; /* the result brings a state */
     uint32_t new_version;
+    uint64_t new_sequence;
     wire_writer_t new_state;
+    wire_writer_t new_events;
+    uint32_t new_event_count;
+    char fault[LIMIT_TEXT_BYTES_MAX + 1]; /* see testing_home_fault */
     /* Wakes the test when a handle of fabric_later() was completed. */
     pthread_mutex_t lock;
     pthread_cond_t completed;
@@ -108,8 +119,9 @@ void testing_home_destroy(testing_home_t **home)
     type_table_destroy(&self->types);
     pthread_cond_destroy(&self->completed);
     pthread_mutex_destroy(&self->lock);
-    wire_writer_t *const writers[] = {&self->state, &self->payload, &self->headers, &self->reply,
-                                      &self->new_state};
+    wire_writer_t *const writers[] = {&self->state,      &self->event_list, &self->payload,
+                                      &self->headers,    &self->reply,      &self->new_state,
+                                      &self->new_events, &self->given};
     for (size_t i = 0; i < sizeof writers / sizeof writers[0]; i++) {
         wire_writer_destroy(writers[i]);
     }
@@ -143,6 +155,13 @@ const void *testing_home_memory(const testing_home_t *home)
 
 /* ---- what the executor puts out ---- */
 
+static journal_events_t stored_events(const testing_home_t *home)
+{
+    return (journal_events_t){.first = home->event_count > 0 ? 1 : 0,
+                              .count = home->event_count,
+                              .list = wire_writer_bytes(&home->event_list)};
+}
+
 static void copy(wire_writer_t *writer, fabric_bytes_t bytes)
 {
     wire_writer_reset(writer);
@@ -157,12 +176,31 @@ static void take_result(testing_home_t *home, const message_result_t *result)
     home->result.payload = wire_writer_bytes(&home->reply);
 }
 
+static bool take_events(testing_home_t *home, const message_result_events_t *changed)
+{
+    journal_events_t events;
+    if (journal_events_read(changed->events, changed->first, &events) != FABRIC_OK ||
+        (events.count > 0 && events.first != home->event_count + UINT64_C(1))) {
+        return false;
+    }
+    const message_result_t result = work_result_of_events(changed);
+    take_result(home, &result);
+    home->changed = true;
+    home->new_event_count = events.count;
+    copy(&home->new_events, events.list);
+    home->new_version = (uint32_t)changed->version;
+    home->new_sequence = changed->sequence;
+    copy(&home->new_state, changed->state);
+    return true;
+}
+
 /* Whether the message was sound: it is the executor's own encoding. */
 static bool take_message(testing_home_t *home, message_kind_t kind, wire_reader_t *body)
 {
     message_alive_t alive;
     message_result_t result;
     message_result_state_t changed;
+    message_result_events_t appended;
     if (kind == KIND_ALIVE && message_get_alive(body, &alive) == FABRIC_OK) {
         home->causes = (uint32_t)alive.causes;
         return true;
@@ -174,6 +212,9 @@ static bool take_message(testing_home_t *home, message_kind_t kind, wire_reader_
         home->new_version = (uint32_t)changed.version;
         copy(&home->new_state, changed.state);
         return true;
+    }
+    if (kind == KIND_RESULT_EVENTS && message_get_result_events(body, &appended) == FABRIC_OK) {
+        return take_events(home, &appended);
     }
     if (kind == KIND_RESULT && message_get_result(body, &result) == FABRIC_OK) {
         take_result(home, &result);
@@ -222,16 +263,45 @@ static message_deliver_t delivery_of(const testing_home_t *home, uint64_t flags)
                                .id = fabric_bytes_of(home->id)};
 }
 
-/* Gives the delivery, behind the state with which the entity begins its activation. */
+/* Adds the state with which the entity begins its activation. */
+static work_t *add_state(const testing_home_t *home, work_t *work)
+{
+    message_deliver_t state = delivery_of(home, REQUEST_DURABLE | WORK_STATE);
+    state.attempt = home->state_version;
+    state.position = home->state_sequence;
+    state.payload = wire_writer_bytes(&home->state);
+    return work_add(work, &state);
+}
+
+/* Adds the events behind that state. */
+static work_t *add_events(testing_home_t *home, work_t *work)
+{
+    store_event_t event;
+    const journal_events_t all = stored_events(home);
+    journal_events_reader_t reader = journal_events_open(&all);
+    for (uint64_t i = 0; i < home->state_sequence && journal_events_next(&reader, &event); i++) {
+    }
+    const journal_events_t behind = {
+        .count = reader.left,
+        .list = fabric_bytes(reader.list.next, (size_t)(reader.list.end - reader.list.next))};
+    wire_writer_reset(&home->given);
+    journal_events_put_array(&home->given, &behind);
+    message_deliver_t part = delivery_of(home, REQUEST_DURABLE | WORK_STATE | WORK_EVENTS);
+    part.position = home->state_sequence + 1;
+    part.payload = wire_writer_bytes(&home->given);
+    return work_add(work, &part);
+}
+
+/* Gives the delivery, behind what the entity begins its activation with. */
 static void give(testing_home_t *home, const message_deliver_t *delivery)
 {
     const entity_t *entity = find(home);
     work_t *work = work_new(WORK_DELIVERIES, 0, home_source, 1);
     if (home->type->persisted && (!entity || !entity->persisted)) {
-        message_deliver_t state = delivery_of(home, REQUEST_DURABLE | WORK_STATE);
-        state.attempt = home->state_version;
-        state.payload = wire_writer_bytes(&home->state);
-        work = work_add(work, &state);
+        work = add_state(home, work);
+    }
+    if (home->type->event_count > 0 && (!entity || !entity->events)) {
+        work = add_events(home, add_state(home, work));
     }
     work = work_add(work, delivery);
     executor_give(home->executor, &work);
@@ -333,16 +403,58 @@ static bool is_tried_again(const testing_home_t *home, fate_t fate)
             home->type->on_failure != FABRIC_SKIP);
 }
 
+/* Stores what the result has brought. Of a type with events it may be without a state. */
+static void store(testing_home_t *home)
+{
+    if (home->new_state.size > 0 || home->type->persisted) {
+        copy(&home->state, wire_writer_bytes(&home->new_state));
+        home->state_version = home->new_version;
+        home->state_sequence = home->new_sequence;
+    }
+    wire_append(&home->event_list, home->new_events.data, home->new_events.size);
+    home->event_count += home->new_event_count;
+    wire_writer_reset(&home->new_events);
+    home->new_event_count = 0;
+}
+
+/* The worker does not read the snapshot: it is given all events. */
+static void drop_snapshot(testing_home_t *home)
+{
+    wire_writer_reset(&home->state);
+    home->state_version = 0;
+    home->state_sequence = 0;
+}
+
+/* Whether the last message has left what the events make. */
+static void check_fold(testing_home_t *home)
+{
+    const testing_fold_t fold = {.types = home->types,
+                                 .type = entry_of(home),
+                                 .id = home->id,
+                                 .events = stored_events(home),
+                                 .now_ms = home->now_ms};
+    home->fault[0] = '\0';
+    if (home->type->event_count > 0 && testing_home_has_instance(home) &&
+        !testing_fold_agrees(&fold, testing_home_memory(home), home->tag, home->fault,
+                             sizeof home->fault)) {
+        testing_home_move(home); /* the next message finds what the events make */
+    }
+}
+
 static const message_result_t *end(testing_home_t *home)
 {
+    if (home->result.error == FABRIC_ERROR_SNAPSHOT_UNREADABLE) {
+        drop_snapshot(home);
+        home->activation++;
+        deliver(home);
+    }
     if (home->store_fails && home->message->durable && fate_of(&home->result) == ENDED) {
         home->store_fails = false;
         move(home, (token_t){home->token.home_epoch + 1, 1});
         deliver(home);
     }
     if (home->changed) {
-        copy(&home->state, wire_writer_bytes(&home->new_state));
-        home->state_version = home->new_version;
+        store(home);
     }
     fate_t fate = fate_of(&home->result);
     home->activation += fate != ENDED;
@@ -351,6 +463,7 @@ static const message_result_t *end(testing_home_t *home)
         home->message = NULL;
     }
     settle(home);
+    check_fold(home);
     return &home->result;
 }
 
@@ -358,6 +471,7 @@ const message_result_t *testing_home_deliver(testing_home_t *home, const testing
 {
     home->request_id++;
     home->message = message->type;
+    home->tag = message->type->tag;
     copy(&home->payload, message->payload);
     copy(&home->headers, message->headers);
     home->deadline_ms = message->timeout_ms > 0 ? home->now_ms + message->timeout_ms : 0;
@@ -399,6 +513,38 @@ void testing_home_advance(testing_home_t *home, uint64_t duration_ms)
         home->now_ms = next_ms < end_ms ? next_ms : end_ms;
         settle(home);
     }
+}
+
+/* ---- events ---- */
+
+void testing_home_append(testing_home_t *home, fabric_bytes_t tag, uint32_t version,
+                         fabric_bytes_t payload)
+{
+    journal_events_put(&home->event_list, tag, version, payload);
+    home->event_count++;
+    testing_home_move(home);
+}
+
+uint64_t testing_home_event_count(const testing_home_t *home)
+{
+    return home->event_count;
+}
+
+bool testing_home_event(const testing_home_t *home, uint64_t sequence, store_event_t *event)
+{
+    const journal_events_t all = stored_events(home);
+    journal_events_reader_t reader = journal_events_open(&all);
+    while (journal_events_next(&reader, event)) {
+        if (event->sequence == sequence) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *testing_home_fault(const testing_home_t *home)
+{
+    return home->fault;
 }
 
 fabric_bytes_t testing_home_stored(const testing_home_t *home, uint32_t *version)

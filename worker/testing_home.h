@@ -1,13 +1,13 @@
 /* The home of an entity that is tested alone: it plays the part of the broker and its store for one
  * executor with one shard, on the calling thread and at a time that only the test moves. It
- * delivers messages, holds the state that is stored, and asks for an instance where one is kept
- * alive.
+ * delivers messages, holds what is stored, and asks for an instance where one is kept alive.
  */
 #ifndef WORKER_TESTING_HOME_H
 #define WORKER_TESTING_HOME_H
 
 #include <fabric/worker.h>
 
+#include "core/store_message.h"
 #include "worker/type_table.h"
 #include "worker/work.h"
 
@@ -45,6 +45,15 @@ void testing_home_advance(testing_home_t *home, uint64_t duration_ms);
 /* What is stored; without bytes: nothing is. */
 fabric_bytes_t testing_home_stored(const testing_home_t *home, uint32_t *version);
 void testing_home_store(testing_home_t *home, uint32_t version, fabric_bytes_t state);
+/* Of a type with events: stores one more. */
+void testing_home_append(testing_home_t *home, fabric_bytes_t tag, uint32_t version,
+                         fabric_bytes_t payload);
+/* How many are stored, and one of them, valid until the next call with another effect; false: there
+ * is none of this sequence. */
+uint64_t testing_home_event_count(const testing_home_t *home);
+bool testing_home_event(const testing_home_t *home, uint64_t sequence, store_event_t *event);
+/* How the last message has left a state that the events do not make; empty: it has not. */
+const char *testing_home_fault(const testing_home_t *home);
 /* Whether the entity has an instance, and where its state is; NULL: it has none, or no state. */
 bool testing_home_has_instance(const testing_home_t *home);
 const void *testing_home_memory(const testing_home_t *home);

@@ -17,7 +17,7 @@ static_assert(LIMIT_MESSAGES_MAX == 128, "type_entry_t.handlers has room for eve
 
 struct type_table {
     size_t count;
-    size_t request_bytes, reply_bytes;
+    size_t request_bytes, reply_bytes, event_bytes;
     type_entry_t *entries[LIMIT_TYPES_MAX];
     uint16_t sorted[LIMIT_TYPES_MAX]; /* indexes of entries, by name */
 };
@@ -27,13 +27,19 @@ type_table_t *type_table_new(void)
     return (type_table_t *)memory_allocate_zeroed(1, sizeof(type_table_t));
 }
 
+static void entry_free(type_entry_t *entry)
+{
+    free(entry->events);
+    free(entry);
+}
+
 void type_table_destroy(type_table_t **table)
 {
     if (!*table) {
         return;
     }
     for (size_t i = 0; i < (*table)->count; i++) {
-        free((*table)->entries[i]);
+        entry_free((*table)->entries[i]);
     }
     free(*table);
     *table = NULL;
@@ -96,6 +102,87 @@ static size_t type_place(const type_table_t *table, fabric_bytes_t name, bool *f
     return low;
 }
 
+/* Where the event is, or would be. */
+static size_t event_place(const type_entry_t *entry, fabric_bytes_t tag, uint32_t version,
+                          bool *found)
+{
+    size_t low = 0;
+    size_t high = entry->event_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        const fabric_event_type_t *event = entry->events[middle];
+        int order = names_compare(fabric_bytes_of(event->tag), tag);
+        if (order == 0 && event->version == version) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0 || (order == 0 && event->version < version)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *found = false;
+    return low;
+}
+
+const fabric_event_type_t *type_entry_event(const type_entry_t *entry, fabric_bytes_t tag,
+                                            uint32_t version)
+{
+    bool found;
+    size_t place = event_place(entry, tag, version, &found);
+    return found ? entry->events[place] : NULL;
+}
+
+const fabric_event_type_t *type_entry_newest_event(const type_entry_t *entry, fabric_bytes_t tag)
+{
+    bool found;
+    size_t place = event_place(entry, tag, UINT32_MAX, &found);
+    if (!found && place > 0) {
+        place--;
+        found = names_compare(fabric_bytes_of(entry->events[place]->tag), tag) == 0;
+    }
+    return found ? entry->events[place] : NULL;
+}
+
+static fabric_error_t event_add(type_entry_t *entry, const fabric_event_type_t *event,
+                                reason_t *reason)
+{
+    const char *name = entry->type->name;
+    if (!name_valid(event->tag)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: an event needs a tag of 1-255 bytes", name);
+    }
+    if (!event->apply) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: event %s has no apply function", name, event->tag);
+    }
+    if (!event->schema || !schema_is_describable(event->schema)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: event %s has no schema, or one that lacks a name, its "
+                          "fields, its choices or a schema within, has a default that does not "
+                          "fit, or has more than %d fields in all",
+                          name, event->tag, SCHEMA_FIELDS_TOTAL_MAX);
+    }
+    if (event->schema->size > TYPE_STRUCT_BYTES_MAX) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: event %s has a struct of more than 64 MiB", name,
+                          event->tag);
+    }
+    bool found;
+    size_t place = event_place(entry, fabric_bytes_of(event->tag), event->version, &found);
+    if (found) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: event %s of version %u is there twice", name, event->tag,
+                          (unsigned)event->version);
+    }
+    memmove(&entry->events[place + 1], &entry->events[place],
+            (entry->event_count - place) * sizeof(const fabric_event_type_t *));
+    entry->events[place] = event;
+    entry->event_count++;
+    return FABRIC_OK;
+}
+
 static fabric_error_t handler_add(type_entry_t *entry, const fabric_handler_t *handler,
                                   reason_t *reason)
 {
@@ -144,11 +231,22 @@ static fabric_error_t handler_add(type_entry_t *entry, const fabric_handler_t *h
     return FABRIC_OK;
 }
 
+static void describe_events(const type_entry_t *entry, wire_writer_t *writer)
+{
+    const fabric_entity_type_t *type = entry->type;
+    type_events_put(entry->snapshot_every, (uint32_t)type->event_count, writer);
+    for (size_t i = 0; i < type->event_count; i++) {
+        const fabric_event_type_t *event = &type->events[i];
+        type_event_put(event->tag, event->version, event->schema, writer);
+    }
+}
+
 static void describe(const type_entry_t *entry, wire_writer_t *writer)
 {
     const fabric_entity_type_t *type = entry->type;
-    bool plain = type_options_are_default(&entry->options) && !type->persisted;
-    wire_put_array(writer, 5 + (plain ? 0u : 1u) + (type->persisted ? 1u : 0u));
+    bool appends = type->event_count > 0;
+    bool plain = type_options_are_default(&entry->options) && !entry->stores;
+    wire_put_array(writer, 5 + (plain ? 0u : 1u) + (entry->stores ? 1u : 0u) + (appends ? 1u : 0u));
     wire_put_text(writer, type->name);
     wire_put_text(writer, type->group ? type->group : "default");
     wire_put_uint(writer, entry->mailbox_capacity);
@@ -169,8 +267,13 @@ static void describe(const type_entry_t *entry, wire_writer_t *writer)
     if (!plain) {
         type_options_put(&entry->options, writer);
     }
-    if (type->persisted) {
+    if (type->state) {
         type_state_put(type->state_version, type->state, writer);
+    } else if (appends) {
+        type_no_state_put(writer);
+    }
+    if (appends) {
+        describe_events(entry, writer);
     }
 }
 
@@ -206,26 +309,77 @@ static bool has_views(const fabric_schema_t *schema)
     return false;
 }
 
-/* What is wrong with a persisted type; NULL: nothing. */
-static const char *state_fault(const fabric_entity_type_t *type)
+/* What is wrong with the schema of a state that is stored; NULL: nothing. */
+static const char *schema_fault(const fabric_entity_type_t *type)
 {
-    if (!type->persisted) {
-        return type->state || type->state_version > 0 || type->migrate || type->restore
-                   ? "state, state_version, migrate and restore are for persisted types"
-                   : NULL;
-    }
-    if (!type->state || !schema_is_describable(type->state) || type->state->field_count == 0) {
-        return "a persisted state needs a schema with fields, names and sound defaults";
+    if (!schema_is_describable(type->state) || type->state->field_count == 0) {
+        return "a stored state needs a schema with fields, names and sound defaults";
     }
     if (type->state->size != type->state_size) {
         return "the state's schema is not of a struct of state_size bytes";
     }
-    if (has_views(type->state)) {
-        return "a persisted state has no views";
+    return has_views(type->state) ? "a stored state has no views" : NULL;
+}
+
+/* What is wrong with a type that has events, but for the events; NULL: nothing. */
+static const char *history_fault(const fabric_entity_type_t *type)
+{
+    if (type->persisted) {
+        return "a type either persists its state or has events";
     }
-    return type->concurrency > 1 || (type->concurrent && type->concurrent[0])
-               ? "handlers of a persisted type do not run beside one another"
-               : NULL;
+    if (!type->events || type->event_count < 1 || type->event_count > LIMIT_EVENT_SCHEMAS_MAX) {
+        return "a type with events has 1-512 of them";
+    }
+    if (type->migrate) {
+        return "snapshots of another version are passed over, not migrated";
+    }
+    if (!type->state) {
+        return type->snapshot_every > 0 || type->state_version > 0 || type->restore
+                   ? "snapshot_every, state_version and restore need a schema of the state"
+                   : NULL;
+    }
+    return schema_fault(type);
+}
+
+/* What is wrong with what a type stores; NULL: nothing. */
+static const char *state_fault(const fabric_entity_type_t *type)
+{
+    const char *fault = NULL;
+    if (type->events || type->event_count > 0) {
+        fault = history_fault(type);
+    } else if (type->snapshot_every > 0) {
+        fault = "snapshot_every is for types with events";
+    } else if (!type->persisted) {
+        return type->state || type->state_version > 0 || type->migrate || type->restore
+                   ? "state, state_version, migrate and restore are for persisted types"
+                   : NULL;
+    } else {
+        fault = type->state ? schema_fault(type) : "a persisted state needs a schema";
+    }
+    bool beside = type->concurrency > 1 || (type->concurrent && type->concurrent[0]);
+    return !fault && beside
+               ? "handlers of a type that is persisted or has events do not run beside one another"
+               : fault;
+}
+
+static fabric_error_t add_events(type_entry_t *entry, reason_t *reason)
+{
+    const fabric_entity_type_t *type = entry->type;
+    fabric_error_t error = FABRIC_OK;
+    entry->stores = type->persisted || type->event_count > 0;
+    if (type->event_count > 0) {
+        entry->events = (const fabric_event_type_t **)memory_allocate_zeroed(
+            type->event_count, sizeof(const fabric_event_type_t *));
+    }
+    for (size_t i = 0; i < type->event_count && error == FABRIC_OK; i++) {
+        error = event_add(entry, &type->events[i], reason);
+    }
+    bool snapshots = type->event_count > 0 && type->state;
+    if (snapshots && type->snapshot_every != FABRIC_NO_SNAPSHOTS) {
+        entry->snapshot_every =
+            type->snapshot_every ? type->snapshot_every : TYPE_SNAPSHOT_EVERY_DEFAULT;
+    }
+    return error;
 }
 
 static fabric_error_t entry_fill(type_entry_t *entry, reason_t *reason)
@@ -256,6 +410,10 @@ static fabric_error_t entry_fill(type_entry_t *entry, reason_t *reason)
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "entity type %s: %s", type->name,
                           state_fault(type));
     }
+    fabric_error_t error = add_events(entry, reason);
+    if (error != FABRIC_OK) {
+        return error;
+    }
     if (type->uninterruptible >
         (FABRIC_UNINTERRUPTIBLE_BY_CALLERS | FABRIC_UNINTERRUPTIBLE_BY_STOPS)) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
@@ -263,7 +421,7 @@ static fabric_error_t entry_fill(type_entry_t *entry, reason_t *reason)
                           type->name);
     }
     for (size_t i = 0; i < type->handler_count; i++) {
-        fabric_error_t error = handler_add(entry, &type->handlers[i], reason);
+        error = handler_add(entry, &type->handlers[i], reason);
         if (error != FABRIC_OK) {
             return error;
         }
@@ -301,6 +459,11 @@ static void entry_insert(type_table_t *table, type_entry_t *entry, size_t place)
             table->reply_bytes = message->reply->size;
         }
     }
+    for (size_t i = 0; i < entry->event_count; i++) {
+        if (entry->events[i]->schema->size > table->event_bytes) {
+            table->event_bytes = entry->events[i]->schema->size;
+        }
+    }
 }
 
 fabric_error_t type_table_add(type_table_t *table, const fabric_entity_type_t *type,
@@ -334,7 +497,7 @@ fabric_error_t type_table_add(type_table_t *table, const fabric_entity_type_t *t
                                       .key_retention_ms = type->key_retention_ms};
     fabric_error_t error = entry_fill(entry, reason);
     if (error != FABRIC_OK) {
-        free(entry);
+        entry_free(entry);
         return error;
     }
     entry_insert(table, entry, place);
@@ -394,6 +557,11 @@ size_t type_table_request_bytes(const type_table_t *table)
 size_t type_table_reply_bytes(const type_table_t *table)
 {
     return table->reply_bytes;
+}
+
+size_t type_table_event_bytes(const type_table_t *table)
+{
+    return table->event_bytes;
 }
 
 void type_table_describe(const type_table_t *table, wire_writer_t *writer)

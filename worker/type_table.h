@@ -14,6 +14,7 @@
 #define TYPE_MAILBOX_CAPACITY_DEFAULT 4096u
 #define TYPE_IDLE_MS_DEFAULT          60000u
 #define TYPE_SLOW_MS_DEFAULT          30000u
+#define TYPE_SNAPSHOT_EVERY_DEFAULT   100u
 #define TYPE_STATE_BYTES_MAX          (64u << 20)
 #define TYPE_STRUCT_BYTES_MAX         (64u << 20)
 
@@ -27,6 +28,10 @@ typedef struct type_entry {
     uint32_t concurrency;
     bool mixed; /* some handler runs beside others of its entity: results come in any order */
     bool has_concurrent; /* some handler is marked as concurrent */
+    bool stores; /* an instance begins with what the home says: it is persisted, or has events */
+    uint32_t snapshot_every;            /* 0: there are no snapshots */
+    const fabric_event_type_t **events; /* sorted by tag and version */
+    size_t event_count;
     type_options_t options;
     size_t handler_count;
     const fabric_handler_t *handlers[128]; /* sorted by tag */
@@ -53,11 +58,18 @@ const type_entry_t *type_table_find(const type_table_t *table, fabric_bytes_t na
 const fabric_handler_t *type_entry_handler(const type_entry_t *entry, fabric_bytes_t tag);
 /* Whether the handler (NULL: there is none) is marked as concurrent. */
 bool type_entry_is_concurrent(const type_entry_t *entry, const fabric_handler_t *handler);
+/* The row of an event; NULL: there is none. */
+const fabric_event_type_t *type_entry_event(const type_entry_t *entry, fabric_bytes_t tag,
+                                            uint32_t version);
+/* The same of the tag's largest version. */
+const fabric_event_type_t *type_entry_newest_event(const type_entry_t *entry, fabric_bytes_t tag);
 /* The shortest slow_ms of all types; FABRIC_NEVER_SLOW: no handler is slow. */
 uint32_t type_table_slow_ms(const type_table_t *table);
 /* The largest request and reply struct of all messages. */
 size_t type_table_request_bytes(const type_table_t *table);
 size_t type_table_reply_bytes(const type_table_t *table);
+/* The largest struct of all events; 0: there are none. */
+size_t type_table_event_bytes(const type_table_t *table);
 /* Appends what a hello says about the types (core/type_description.h). */
 void type_table_describe(const type_table_t *table, wire_writer_t *writer);
 

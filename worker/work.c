@@ -133,6 +133,21 @@ message_result_t work_result_of_state(const message_result_state_t *result)
     };
 }
 
+message_result_t work_result_of_events(const message_result_events_t *result)
+{
+    return (message_result_t){
+        .shard = result->shard,
+        .home_epoch = result->home_epoch,
+        .owner_sequence = result->owner_sequence,
+        .activation = result->activation,
+        .request_id = result->request_id,
+        .status = result->status,
+        .error = result->error,
+        .code = result->code,
+        .payload = result->payload,
+    };
+}
+
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source)
 {
     work_output_t *output = (work_output_t *)memory_allocate_zeroed(1, sizeof *output);

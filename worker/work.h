@@ -78,6 +78,10 @@ typedef enum work_kind {
 /* Likewise: it is no message. Its payload is the persisted state with which its entity begins its
  * activation, and `attempt` the version of that. */
 #define WORK_STATE (1ull << 33)
+/* Beside WORK_STATE: the payload is events (journal_events_put_array), `position` the sequence of
+ * the first one, and `attempt` 1 if others follow. Without this flag `position` is the sequence of
+ * the last event in the state. */
+#define WORK_EVENTS (1ull << 35)
 /* The same: no message, but the wish that the entity has an instance. `attempt` has the causes that
  * keep it alive (enum alive_cause). */
 #define WORK_WAKE (1ull << 34)
@@ -117,8 +121,9 @@ message_alive_t work_not_woken(const message_deliver_t *wake);
 /* The result of a delivery: what names the delivery, and how it ended. */
 message_result_t work_result(const message_deliver_t *delivery, uint64_t status, uint64_t error);
 
-/* The result without the state that it brings. */
+/* The result without the state, or the events, that it brings. */
 message_result_t work_result_of_state(const message_result_state_t *result);
+message_result_t work_result_of_events(const message_result_events_t *result);
 
 typedef enum work_output_kind {
     OUTPUT_RESULTS, /* encoded messages */
@@ -141,7 +146,7 @@ typedef struct work_output {
     uint32_t round;   /* RESULTS: of the deliveries that have ended */
     uint32_t count;   /* RESULTS: of these deliveries; some may have no result */
     uint32_t durable; /* RESULTS: those of them whose results are kept: they end durable messages */
-    uint32_t states;  /* RESULTS: those of them that come with a persisted state */
+    uint32_t states;  /* RESULTS: those that come with a persisted state, or events */
 } work_output_t;
 
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source);

@@ -56,7 +56,7 @@ static void keep_type_names(runner_t *runner, fabric_bytes_t types)
     type_description_t *description = NULL;
     for (uint32_t i = 0; i < count && !type_description_parse(&reader, &description); i++) {
         add_name(&runner->types, description->name);
-        if (description->state) {
+        if (description->state && description->event_count == 0) {
             add_name(&runner->persisted, description->name);
         }
         type_description_destroy(&description);

@@ -59,6 +59,25 @@ void journal_events_get(wire_reader_t *reader, journal_events_t *events)
     reader->failed |= !sequences_exist(events);
 }
 
+void journal_events_put_array(wire_writer_t *writer, const journal_events_t *events)
+{
+    wire_put_array(writer, events->count);
+    wire_append(writer, events->list.data, events->list.size);
+}
+
+fabric_error_t journal_events_read(fabric_bytes_t array, uint64_t first, journal_events_t *events)
+{
+    wire_reader_t reader = wire_reader(array);
+    wire_reader_t count = reader;
+    journal_events_t read = {.first = wire_get_array(&count) > 0 ? first : 0};
+    journal_events_get(&reader, &read);
+    if (wire_finish(&reader) != FABRIC_OK) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    *events = read;
+    return FABRIC_OK;
+}
+
 journal_events_reader_t journal_events_open(const journal_events_t *events)
 {
     return (journal_events_reader_t){wire_reader(events->list), events->count, events->first};

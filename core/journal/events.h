@@ -45,6 +45,13 @@ static inline uint64_t journal_events_last(const journal_events_t *events)
 }
 /* Whether the list has `count` events and nothing else, with sequences that exist. */
 bool journal_events_are_sound(const journal_events_t *events);
+/* Writes their number and the list, which is an array of the events. */
+void journal_events_put_array(wire_writer_t *writer, const journal_events_t *events);
+/* Reads such an array, and nothing else, as the wire's messages carry it. `first` is the sequence
+ * of the first event; of none, events->first is 0 whatever it is. MALFORMED_MESSAGE where they are
+ * not sound. */
+FABRIC_MUST_USE fabric_error_t journal_events_read(fabric_bytes_t array, uint64_t first,
+                                                   journal_events_t *events);
 /* Reads the number of events and the list where they stand, as above, and sets both; `first` is set
  * before. The reader fails where they are not sound. */
 void journal_events_get(wire_reader_t *reader, journal_events_t *events);

@@ -335,8 +335,7 @@ static void put_effects(wire_writer_t *out, const store_message_t *message,
         wire_put_uint(out, effects->sequence);
         wire_put_uint(out, effects->events.first);
         wire_put_int(out, effects->events.recorded_ms);
-        wire_put_array(out, effects->events.count);
-        wire_append(out, effects->events.list.data, effects->events.list.size);
+        journal_events_put_array(out, &effects->events);
     }
     if (effects->outgoing.count > 0) {
         put_outgoing(out, message, &effects->outgoing);

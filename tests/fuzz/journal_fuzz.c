@@ -380,6 +380,35 @@ static void check_folds(fuzz_input_t *input)
 
 enum { ANY, FOLDS };
 
+/* ---- events as the wire has them ---- */
+
+static void check_events(fabric_bytes_t array)
+{
+    journal_events_t events = {.count = 7};
+    journal_events_t again;
+    if (journal_events_read(array, 1, &events)) {
+        assert_int_equal(events.count, 7);
+        return;
+    }
+    uint32_t count = 0;
+    store_event_t event;
+    journal_events_reader_t reader = journal_events_open(&events);
+    wire_writer_t list = {0};
+    while (journal_events_next(&reader, &event)) {
+        assert_true(event.tag.size > 0 && event.sequence == ++count);
+        journal_events_put(&list, event.tag, event.version, event.payload);
+    }
+    assert_int_equal(count, events.count);
+    journal_events_t copy = {.first = 1, .count = count, .list = wire_writer_bytes(&list)};
+    wire_writer_t written = {0};
+    journal_events_put_array(&written, &copy);
+    assert_int_equal(journal_events_read(wire_writer_bytes(&written), 1, &again), FABRIC_OK);
+    assert_int_equal(again.count, count);
+    assert_true(fabric_bytes_equal(again.list, copy.list));
+    wire_writer_destroy(&list);
+    wire_writer_destroy(&written);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_input_t input = fuzz_input(data, size);
@@ -392,6 +421,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_body(rest);
     check_salvage(rest);
     check_calls(rest);
+    check_events(rest);
     free(journal_entry_text(rest));
     return 0;
 }

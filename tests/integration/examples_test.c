@@ -178,6 +178,16 @@ static void persistent_counter_example_works(void **state)
     expect_line(bed, show, "{\"value\": 20}");
 }
 
+/* An account is what its events make, and a refusal is none. */
+static void account_example_works(void **state)
+{
+    testbed_t *bed = *state;
+    char lines[LINES_MAX][LINE_SIZE];
+    assert_int_equal(run(bed, "examples/account/account_test", NULL, lines), 6);
+    assert_string_equal(lines[1], "ok: an account is rebuilt from its events");
+    assert_string_equal(lines[2], "ok: each movement is an event");
+}
+
 /* A limiter forgets with its worker. */
 static void rate_limiter_example_works(void **state)
 {
@@ -260,6 +270,7 @@ int main(void)
         {"counter_example_works", counter_example_works, TESTBED_SQLITE},
         {"order_example_works", order_example_works, TESTBED_SQLITE},
         {"persistent_counter_example_works", persistent_counter_example_works, TESTBED_BOTH},
+        {"account_example_works", account_example_works, TESTBED_SQLITE},
         {"rate_limiter_example_works", rate_limiter_example_works, TESTBED_SQLITE},
         {"demonstration_adds_up", demonstration_adds_up, TESTBED_SQLITE},
         {"demonstration_survives_a_broker", demonstration_survives_a_broker, TESTBED_MYSQL},

@@ -220,7 +220,7 @@ static const char use_of_macros[] =
     "static const fabric_handler_t handlers[] = {{&tag, handle}};\n"
     "static const fabric_entity_type_t type = {\n"
     "    \"Type\", NULL, 0, NULL, NULL, handlers, 1, 0, 0, 0, 0, NULL, 0, FABRIC_BLOCK, false,\n"
-    "    0, NULL, false, 0, NULL, NULL};\n"
+    "    0, NULL, false, 0, NULL, NULL, NULL, 0, 0};\n"
     "FABRIC_MODULE(&type);\n"
     "int main(void)\n"
     "{\n"

@@ -276,6 +276,37 @@ static void lists_are_checked(void **state)
     assert_false(is_sound(list, 1));
 }
 
+/* As a message of the wire carries them. */
+static void arrays_are_read_as_a_whole(void **state)
+{
+    bench_t *bench = *state;
+    journal_events_t events = events_from(bench, 5, 2);
+    wire_writer_t array = {0};
+    journal_events_put_array(&array, &events);
+    journal_events_t read = {0};
+    assert_int_equal(journal_events_read(wire_writer_bytes(&array), 5, &read), FABRIC_OK);
+    assert_true(read.first == 5 && read.count == 2 && journal_events_last(&read) == 6);
+    assert_true(fabric_bytes_equal(read.list, events.list));
+    journal_events_t untouched = {.count = 7};
+    for (size_t size = 0; size < array.size; size++) {
+        assert_int_equal(journal_events_read(fabric_bytes(array.data, size), 5, &untouched),
+                         FABRIC_ERROR_MALFORMED_MESSAGE);
+    }
+    assert_int_equal(journal_events_read(wire_writer_bytes(&array), 0, &untouched),
+                     FABRIC_ERROR_MALFORMED_MESSAGE);
+    assert_int_equal(journal_events_read(wire_writer_bytes(&array), STORE_SEQUENCE_MAX, &untouched),
+                     FABRIC_ERROR_MALFORMED_MESSAGE);
+    wire_put_uint(&array, 1); /* behind them */
+    assert_int_equal(journal_events_read(wire_writer_bytes(&array), 5, &untouched),
+                     FABRIC_ERROR_MALFORMED_MESSAGE);
+    assert_int_equal(untouched.count, 7);
+    wire_writer_reset(&array);
+    wire_put_array(&array, 0);
+    assert_int_equal(journal_events_read(wire_writer_bytes(&array), 5, &read), FABRIC_OK);
+    assert_true(read.first == 0 && read.count == 0);
+    wire_writer_destroy(&array);
+}
+
 static void the_events_of_an_entity_stand_in_order(void **state)
 {
     bench_t *bench = *state;
@@ -354,6 +385,7 @@ int main(void)
         events_test(a_snapshot_may_come_alone),
         events_test(a_result_that_contradicts_itself_is_damaged),
         events_test(lists_are_checked),
+        events_test(arrays_are_read_as_a_whole),
         events_test(the_events_of_an_entity_stand_in_order),
         events_test(a_second_end_of_a_message_appends_nothing),
         events_test(an_end_after_the_entitys_clear_appends_nothing),

@@ -201,6 +201,95 @@ static void the_newer_state_is_kept(void **state)
     type_description_destroy(&brought);
 }
 
+/* Events of the first one, with a schema that is borrowed. */
+static type_description_t with_events(const type_description_t *type, event_description_t *events,
+                                      size_t count)
+{
+    type_description_t with = *type;
+    with.events = events;
+    with.event_count = count;
+    return with;
+}
+
+static void a_type_persists_its_state_or_appends_events(void **state)
+{
+    (void)state;
+    type_description_t *known = two_messages();
+    event_description_t rows[] = {{"Paid", 1, known->messages[0].request}};
+    type_description_t appends = with_events(known, rows, 1);
+    type_description_t persists = *known;
+    persists.state = known->messages[0].request;
+    assert_merged(known, &appends, &appends, ""); /* it said nothing before */
+    assert_merged(&appends, known, NULL, "Order: expected events as before, found none");
+    assert_merged(&appends, &persists, NULL, "Order: expected events as before, found none");
+    assert_merged(&persists, &appends, NULL,
+                  "Order: expected a persisted state without events as before, found events");
+    type_description_t both = appends;
+    both.state = persists.state;
+    both.snapshot_every = 10;
+    assert_merged(&persists, &both, NULL,
+                  "Order: expected a persisted state without events as before, found events");
+    assert_merged(&both, &persists, NULL, "Order: expected events as before, found none");
+    assert_merged(&appends, &both, &both, "");
+    assert_merged(&both, &appends, &both, ""); /* snapshots that are there can be read */
+    type_description_destroy(&known);
+}
+
+static void events_of_both_are_kept(void **state)
+{
+    (void)state;
+    type_description_t *known = two_messages();
+    fabric_schema_t *plain = known->messages[0].request;
+    fabric_field_t fields[3] = {plain->fields[0],
+                                plain->fields[1],
+                                {.name = "gift", .kind = FABRIC_FIELD_BOOL, .optional = true}};
+    fabric_schema_t more = {"Item", plain->size + 8, fields, 3};
+    event_description_t old[] = {{"Paid", 1, plain}, {"Closed", 0, known->messages[0].reply}};
+    event_description_t new[] = {{"Paid", 1, &more}, {"Closed", 0, known->messages[0].reply}};
+    event_description_t other[] = {{"Paid", 2, plain}};
+    event_description_t all[] = {old[0], old[1], other[0]};
+    type_description_t before = with_events(known, old, 2);
+    type_description_t after = with_events(known, new, 2);
+    type_description_t only = with_events(known, other, 1);
+    type_description_t merged = with_events(known, all, 3);
+    assert_merged(&before, &after, &after, "");
+    assert_merged(&after, &before, &after, "");
+    only.mailbox_capacity = 7;
+    assert_merged(&before, &only, &merged, ""); /* and the rest of the one that knows more */
+    fields[2].optional = false;
+    assert_merged(&before, &after, NULL,
+                  "Paid event: gift: expected a new field to be optional or to have a default, "
+                  "found one that must be there");
+    assert_null(type_description_event(&before, fabric_bytes_of("Paid"), 2));
+    assert_null(type_description_event(&before, fabric_bytes_of("Pai"), 1));
+    assert_ptr_equal(type_description_event(&before, fabric_bytes_of("Closed"), 0), &old[1]);
+    type_description_destroy(&known);
+}
+
+static void merged_events_are_bounded(void **state)
+{
+    (void)state;
+    static event_description_t many[LIMIT_EVENT_SCHEMAS_MAX];
+    fabric_schema_fault_t fault = {{0}};
+    wire_writer_t merged = {0};
+    type_description_t *known = two_messages();
+    for (size_t i = 0; i < LIMIT_EVENT_SCHEMAS_MAX; i++) {
+        many[i] = (event_description_t){"Paid", (uint32_t)i, known->messages[0].reply};
+    }
+    event_description_t one = {"Closed", 0, known->messages[0].reply};
+    type_description_t before = with_events(known, &one, 1);
+    type_description_t brought = with_events(known, many, LIMIT_EVENT_SCHEMAS_MAX - 1);
+    assert_int_equal(type_description_merge(&before, &brought, &fault, &merged), FABRIC_OK);
+    wire_writer_reset(&merged);
+    brought.event_count++;
+    assert_int_equal(type_description_merge(&before, &brought, &fault, &merged),
+                     FABRIC_ERROR_LIMIT_EXCEEDED);
+    assert_string_equal(fault.text, "Order: expected fewer events, with those from before");
+    assert_int_equal(merged.size, 0);
+    wire_writer_destroy(&merged);
+    type_description_destroy(&known);
+}
+
 static void messages_of_both_are_kept(void **state)
 {
     (void)state;
@@ -285,6 +374,9 @@ int main(void)
         cmocka_unit_test(what_was_described_is_found),
         cmocka_unit_test(the_newer_type_is_kept),
         cmocka_unit_test(the_newer_state_is_kept),
+        cmocka_unit_test(a_type_persists_its_state_or_appends_events),
+        cmocka_unit_test(events_of_both_are_kept),
+        cmocka_unit_test(merged_events_are_bounded),
         cmocka_unit_test(messages_of_both_are_kept),
         cmocka_unit_test(merged_messages_are_bounded),
         cmocka_unit_test(contradictions_are_told),

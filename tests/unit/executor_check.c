@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "worker/executor_events.h"
 #include "worker/executor_state.h"
 
 static char fault[200];
@@ -35,6 +36,19 @@ static void check_entity(const entity_t *entity)
         pending_count += !pending->concurrent;
     }
     expect("pending handlers that are not concurrent", entity->pending_count, pending_count);
+}
+
+static void check_events(const executor_t *executor, const entity_t *entity)
+{
+    const entity_events_t *events = entity->events;
+    bool resident = entity_is_resident(entity);
+    bool has_events = entity_type(&executor->entities, entity)->event_count > 0;
+    expect("events of an instance", resident && has_events, events && events->applied);
+    if (resident && events) {
+        expect("the list of what was appended", events->list.size > 0, events->count > 0);
+        expect("events of a message that has ended",
+               events->count > 0 && entity->state != ENTITY_PENDING, false);
+    }
 }
 
 static void check_ownership(const executor_t *executor, const ownership_t *ownership)
@@ -89,7 +103,8 @@ static void check_residents(const entity_table_t *entities)
         residents += entity_is_resident(entity);
         resting += rests;
         idle += rests && !entity->kept;
-        holding += entity->state == ENTITY_STOPPED && entity->persisted && !entity->first;
+        holding += entity->state == ENTITY_STOPPED && (entity->persisted || entity->events) &&
+                   !entity->first;
         for (const resource_t *resource = entity->resources; resource; resource = resource->next) {
             resources++;
         }
@@ -117,6 +132,7 @@ const char *executor_check(const executor_t *executor)
     fault[0] = '\0';
     for (const entity_t *entity = executor->entities.by_key; entity; entity = entity->hh.next) {
         check_entity(entity);
+        check_events(executor, entity);
         count++;
         bytes += entity_memory_offset(entity->id_size) +
                  entity_type(&executor->entities, entity)->type->state_size;

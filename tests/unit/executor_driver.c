@@ -14,33 +14,34 @@
 #include "tests/unit/executor_check.h"
 #include "worker/executor_state.h"
 
-typedef struct amount {
-    int64_t amount;
-} amount_t;
+typedef exec_amount_t amount_t;
 static const fabric_field_t amount_fields[] = {FABRIC_I64(amount_t, amount)};
-static const fabric_schema_t amount_schema = FABRIC_SCHEMA("Amount", amount_t, amount_fields);
+const fabric_schema_t exec_amount_schema = FABRIC_SCHEMA("Amount", amount_t, amount_fields);
 
-typedef struct label {
-    char text[8];
-} label_t;
+typedef exec_label_t label_t;
 static const fabric_field_t label_fields[] = {FABRIC_STRING(label_t, text)};
-static const fabric_schema_t label_schema = FABRIC_SCHEMA("Label", label_t, label_fields);
+const fabric_schema_t exec_label_schema = FABRIC_SCHEMA("Label", label_t, label_fields);
 
 #define NONE &fabric_schema_empty
-static const fabric_message_type_t add_message = {"Add", &amount_schema, &amount_schema,
-                                                  true,  NULL,           NULL};
+static const fabric_message_type_t add_message = {
+    "Add", &exec_amount_schema, &exec_amount_schema, true, NULL, NULL};
 static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL, NULL};
 static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL, NULL};
-static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false, NULL, NULL};
-static const fabric_message_type_t linger_message = {"Linger", &amount_schema, NONE,
-                                                     true,     NULL,           NULL};
-static const fabric_message_type_t keep_message = {"Keep", &amount_schema, NONE, true, NULL, NULL};
-static const fabric_message_type_t end_message = {"End", &amount_schema, &amount_schema,
-                                                  true,  NULL,           NULL};
-static const fabric_message_type_t hold_message = {"Hold", NONE, &amount_schema, true, NULL, NULL};
-static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL, NULL};
-static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL, NULL};
-static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema,
+static const fabric_message_type_t wait_message = {"Wait", NONE, &exec_amount_schema,
+                                                   false,  NULL, NULL};
+static const fabric_message_type_t linger_message = {
+    "Linger", &exec_amount_schema, NONE, true, NULL, NULL};
+static const fabric_message_type_t keep_message = {"Keep", &exec_amount_schema, NONE, true, NULL,
+                                                   NULL};
+static const fabric_message_type_t end_message = {
+    "End", &exec_amount_schema, &exec_amount_schema, true, NULL, NULL};
+static const fabric_message_type_t hold_message = {"Hold", NONE, &exec_amount_schema,
+                                                   true,   NULL, NULL};
+static const fabric_message_type_t label_message = {"Label", NONE, &exec_label_schema,
+                                                    true,    NULL, NULL};
+static const fabric_message_type_t lie_message = {"Lie", NONE, &exec_amount_schema,
+                                                  true,  NULL, NULL};
+static const fabric_message_type_t twice_message = {"Twice", NONE, &exec_amount_schema,
                                                     true,    NULL, NULL};
 static const fabric_message_type_t obey_message = {"Obey", NONE, NONE, true, NULL, NULL};
 
@@ -66,27 +67,40 @@ static void stop_entity(void *state, fabric_bytes_t id)
              (const char *)id.data);
 }
 
+/* A type with events appends what it does. */
+static void add_to(fabric_context_t *context, void *state, int64_t amount)
+{
+    if (!present->with_events) {
+        ((amount_t *)state)->amount += amount;
+        return;
+    }
+    const char *tag = present->append_tag ? present->append_tag : "Added";
+    for (int i = 0; amount != 0 && i <= present->appends; i++) {
+        fabric_context_append(context, tag, &(amount_t){amount});
+    }
+}
+
 static fabric_result_t add(fabric_context_t *context, void *state, const void *request, void *reply)
 {
     amount_t *total = (amount_t *)state;
     present->handled++;
     present->token = fabric_context_token(context);
     present->left_ms = fabric_context_left_ms(context);
-    total->amount += ((const amount_t *)request)->amount;
+    add_to(context, state, ((const amount_t *)request)->amount);
     ((amount_t *)reply)->amount = total->amount;
     return FABRIC_REPLY;
 }
 
 /* What a test wants to be changed beside. */
-static void change(void *state)
+static void change(fabric_context_t *context, void *state)
 {
-    ((amount_t *)state)->amount += present->changes;
+    add_to(context, state, present->changes);
 }
 
 static fabric_result_t fail_handler(fabric_context_t *context, void *state, const void *request,
                                     void *reply)
 {
-    change(state);
+    change(context, state);
     assert_null(request);
     assert_null(reply);
     if (present->fails_for_good) {
@@ -98,7 +112,7 @@ static fabric_result_t fail_handler(fabric_context_t *context, void *state, cons
 static fabric_result_t break_handler(fabric_context_t *context, void *state, const void *request,
                                      void *reply)
 {
-    change(state);
+    change(context, state);
     (void)request;
     (void)reply;
     return fabric_defect(context, "broken %d", 1);
@@ -107,7 +121,7 @@ static fabric_result_t break_handler(fabric_context_t *context, void *state, con
 static fabric_result_t wait_handler(fabric_context_t *context, void *state, const void *request,
                                     void *reply)
 {
-    change(state);
+    change(context, state);
     (void)request;
     (void)reply;
     present->handled++;
@@ -151,8 +165,7 @@ static fabric_result_t end_handler(fabric_context_t *context, void *state, const
 static fabric_result_t label_handler(fabric_context_t *context, void *state, const void *request,
                                      void *reply)
 {
-    (void)context;
-    change(state);
+    change(context, state);
     (void)request;
     memset(reply, 0xff, sizeof(label_t)); /* neither UTF-8 nor terminated */
     return FABRIC_REPLY;
@@ -189,7 +202,7 @@ void exec_told(void *driver, fabric_interrupt_t why)
 static fabric_result_t obey_handler(fabric_context_t *context, void *state, const void *request,
                                     void *reply)
 {
-    change(state);
+    change(context, state);
     (void)request;
     (void)reply;
     assert_int_equal(fabric_context_interrupt(context), FABRIC_NOT_INTERRUPTED);
@@ -261,7 +274,12 @@ void exec_limit(executor_driver_t *d, uint32_t residents_max, uint32_t outside_m
     make_executor(d, &(executor_limits_t){residents_max, outside_max});
 }
 
-static void replace_type(executor_driver_t *d, const fabric_entity_type_t *other)
+fabric_entity_type_t exec_type(void)
+{
+    return type;
+}
+
+void exec_replace_type(executor_driver_t *d, const fabric_entity_type_t *other)
 {
     executor_destroy(&d->executor);
     type_table_destroy(&d->types);
@@ -277,7 +295,7 @@ void exec_concurrency(executor_driver_t *d, uint32_t concurrency, bool wait_is_c
     other = type;
     other.concurrency = concurrency;
     other.concurrent = wait_is_concurrent ? waits : NULL;
-    replace_type(d, &other);
+    exec_replace_type(d, &other);
 }
 
 void exec_uninterruptible(executor_driver_t *d, uint32_t uninterruptible)
@@ -285,7 +303,7 @@ void exec_uninterruptible(executor_driver_t *d, uint32_t uninterruptible)
     static fabric_entity_type_t other;
     other = type;
     other.uninterruptible = uninterruptible;
-    replace_type(d, &other);
+    exec_replace_type(d, &other);
 }
 
 static bool migrate_amount(fabric_instance_t *instance, uint32_t version, fabric_bytes_t stored,
@@ -300,7 +318,7 @@ static bool migrate_amount(fabric_instance_t *instance, uint32_t version, fabric
     return !present->migration_fails || fabric_build_failed(instance, "too old");
 }
 
-static bool restore(fabric_instance_t *instance, void *state)
+bool exec_restore(fabric_instance_t *instance, void *state)
 {
     (void)instance;
     (void)state;
@@ -313,11 +331,11 @@ void exec_persisted(executor_driver_t *d)
     static fabric_entity_type_t other;
     other = type;
     other.persisted = true;
-    other.state = &amount_schema;
+    other.state = &exec_amount_schema;
     other.state_version = 2;
     other.migrate = migrate_amount;
-    other.restore = restore;
-    replace_type(d, &other);
+    other.restore = exec_restore;
+    exec_replace_type(d, &other);
 }
 
 int executor_driver_setup(void **state)
@@ -500,9 +518,9 @@ fabric_bytes_t exec_amount(executor_driver_t *d, int64_t amount)
 {
     amount_t value = {amount};
     size_t size = 0;
-    assert_int_equal(
-        fabric_schema_encode(&amount_schema, &value, d->storage, sizeof d->storage, NULL, &size),
-        FABRIC_OK);
+    assert_int_equal(fabric_schema_encode(&exec_amount_schema, &value, d->storage,
+                                          sizeof d->storage, NULL, &size),
+                     FABRIC_OK);
     return fabric_bytes(d->storage, size);
 }
 
@@ -574,7 +592,8 @@ static void take_result_state(executor_driver_t *d, wire_reader_t *body, message
     amount_t amount;
     message_result_state_t message;
     assert_int_equal(message_get_result_state(body, &message), FABRIC_OK);
-    assert_int_equal(fabric_schema_decode(&amount_schema, message.state, NULL, &amount), FABRIC_OK);
+    assert_int_equal(fabric_schema_decode(&exec_amount_schema, message.state, NULL, &amount),
+                     FABRIC_OK);
     d->state = amount.amount;
     d->state_version = message.version;
     *result = work_result_of_state(&message);
@@ -599,6 +618,13 @@ bool exec_next_result(executor_driver_t *d, message_result_t *result)
                 take_result_state(d, &body, result);
                 return true;
             }
+            d->eventful = kind == KIND_RESULT_EVENTS;
+            if (d->eventful) {
+                exec_take_result_events(d, &body, result);
+                return true;
+            }
+            d->event_count = 0;
+            d->has_snapshot = false;
             assert_int_equal(kind, KIND_RESULT);
             assert_int_equal(message_get_result(&body, result), FABRIC_OK);
             return true;
@@ -630,20 +656,9 @@ void exec_expect_amount(executor_driver_t *d, uint64_t request_id, int64_t amoun
     assert_true(exec_next_result(d, &result));
     assert_int_equal(result.request_id, request_id);
     assert_int_equal(result.status, STATUS_OK);
-    assert_int_equal(fabric_schema_decode(&amount_schema, result.payload, NULL, &value), FABRIC_OK);
+    assert_int_equal(fabric_schema_decode(&exec_amount_schema, result.payload, NULL, &value),
+                     FABRIC_OK);
     assert_int_equal(value.amount, amount);
-}
-
-void exec_expect_state(executor_driver_t *d, int64_t amount)
-{
-    assert_true(d->stateful);
-    assert_int_equal(d->state, amount);
-    assert_int_equal(d->state_version, 2);
-}
-
-void exec_expect_no_state(executor_driver_t *d)
-{
-    assert_false(d->stateful);
 }
 
 void exec_expect_no_result(executor_driver_t *d)

@@ -59,6 +59,9 @@ typedef struct executor_driver {
     /* Called when an instance is built, after the rest; NULL: it is built. */
     bool (*building)(struct executor_driver *d);
     fabric_instance_t *instance; /* for these two */
+    /* Of a type with events: handlers append under this tag; NULL: Added. And so often more. */
+    const char *append_tag;
+    int appends;
     int64_t changes; /* Break, Wait, Hold, Label and Obey add so much to the state, too */
     int migrations, restores;
     bool migration_fails;
@@ -67,6 +70,14 @@ typedef struct executor_driver {
     bool stateful; /* the last result that was taken had a state, and this one: */
     int64_t state;
     uint64_t state_version;
+
+    /* The last result that was taken had events, or a snapshot, in `state`: */
+    bool eventful, with_events;
+    const char *given_id; /* of what exec_snapshot and exec_events give; NULL: "a" */
+    bool has_snapshot;
+    uint64_t first, sequence; /* of the events; of the snapshot */
+    uint32_t event_count;
+    int64_t events[4]; /* of the first ones */
 
     /* The defects that were reported: how many, and the last line. */
     int defects_told;
@@ -111,6 +122,17 @@ void exec_persisted(executor_driver_t *d);
 void exec_state(executor_driver_t *d, const char *id, uint64_t activation, uint64_t version,
                 fabric_bytes_t state);
 
+/* Likewise: the type has events, and snapshots of version 2 after so many of them; 0: none. What
+ * handlers change, they append, as Added of version 2, which adds an amount. One of version 1 adds
+ * twice the amount, and Emptied leaves nothing. */
+void exec_with_events(executor_driver_t *d, uint32_t snapshot_every);
+/* What the entity "a" is given, as exec_state: a snapshot, or `state` empty; and a part of the
+ * events behind it. */
+void exec_snapshot(executor_driver_t *d, uint64_t activation, uint64_t version, uint64_t sequence,
+                   fabric_bytes_t state);
+void exec_events(executor_driver_t *d, uint64_t activation, uint64_t first, const char *tag,
+                 uint32_t version, const int64_t *amounts, uint32_t count, bool more);
+
 void exec_begin(executor_driver_t *d, uint64_t owner_sequence);
 void exec_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms);
 /* The home is lost; the next one gives the shard to this worker again, under owner sequence 1. */
@@ -151,8 +173,33 @@ void exec_expect_amount(executor_driver_t *d, uint64_t request_id, int64_t amoun
 /* The last result had this state, or none. */
 void exec_expect_state(executor_driver_t *d, int64_t amount);
 void exec_expect_no_state(executor_driver_t *d);
+/* The last result had these events, from that sequence on; none: it had no events. */
+void exec_expect_events(executor_driver_t *d, uint64_t first, const int64_t *amounts,
+                        uint32_t count);
+/* The last result had this snapshot, with the events up to that sequence, or none. */
+void exec_expect_snapshot(executor_driver_t *d, uint64_t sequence, int64_t amount);
+void exec_expect_no_snapshot(executor_driver_t *d);
 void exec_expect_no_result(executor_driver_t *d);
 void exec_expect_stopped(executor_driver_t *d, uint64_t owner_sequence);
 void exec_expect_orphaned(executor_driver_t *d, uint64_t owner_sequence);
+
+/* ---- for executor_driver_events.c ---- */
+
+typedef struct exec_amount {
+    int64_t amount;
+} exec_amount_t;
+typedef struct exec_label {
+    char text[8];
+} exec_label_t;
+extern const fabric_schema_t exec_amount_schema, exec_label_schema;
+
+/* The type as it is by itself. */
+fabric_entity_type_t exec_type(void);
+/* A new executor, with that type. */
+void exec_replace_type(executor_driver_t *d, const fabric_entity_type_t *other);
+/* Counts. */
+bool exec_restore(fabric_instance_t *instance, void *state);
+/* Takes a RESULT_EVENTS. */
+void exec_take_result_events(executor_driver_t *d, wire_reader_t *body, message_result_t *result);
 
 #endif

@@ -272,8 +272,9 @@ static void what_is_kept_is_bounded(void **state)
     talk_expect_work(d, WORK_ORPHAN, 2); /* all results of this connection are */
 }
 
-/* What comes with a state answers nothing (docs/decisions/0037), and takes no room of what does. */
-static void results_with_states_are_not_kept(void **state)
+/* What comes with a state, or with events, answers nothing (docs/decisions/0037), and takes no room
+ * of what does. */
+static void results_that_store_are_not_kept(void **state)
 {
     enum { LARGE = 1000000, COUNT = 2 * LIMIT_KEPT_RESULT_BYTES_MAX / LARGE };
     link_driver_t *d = (link_driver_t *)*state;
@@ -288,7 +289,16 @@ static void results_with_states_are_not_kept(void **state)
                                              .owner_sequence = 1,
                                              .request_id = 5,
                                              .state = fabric_bytes(large, LARGE)};
-        message_put_result_state(&output->results, &with_state);
+        message_result_events_t with_events = {.shard = LINK_DRIVER_SHARD,
+                                               .home_epoch = 1,
+                                               .owner_sequence = 1,
+                                               .request_id = 5,
+                                               .events = fabric_bytes(large, LARGE)};
+        if (i % 2 == 0) {
+            message_put_result_state(&output->results, &with_state);
+        } else {
+            message_put_result_events(&output->results, &with_events);
+        }
         message_result_t result = {.shard = LINK_DRIVER_SHARD,
                                    .home_epoch = 1,
                                    .owner_sequence = 1,
@@ -324,7 +334,7 @@ int main(void)
         LINK_TEST(a_home_after_the_next_home),
         LINK_TEST(a_worker_that_leaves),
         LINK_TEST(what_is_kept_is_bounded),
-        LINK_TEST(results_with_states_are_not_kept),
+        LINK_TEST(results_that_store_are_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

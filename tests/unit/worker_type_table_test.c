@@ -192,6 +192,188 @@ static void bad_states_are_refused(void **state)
     assert_int_equal(type_table_add(table, &bad, NULL), FABRIC_OK);
 }
 
+typedef struct purse {
+    int64_t amount;
+} purse_t;
+static const fabric_field_t purse_fields[] = {FABRIC_I64(purse_t, amount)};
+static const fabric_schema_t purse_schema = FABRIC_SCHEMA("Purse", purse_t, purse_fields);
+
+static void apply(void *state, const void *event)
+{
+    (void)state;
+    (void)event;
+}
+
+static const fabric_event_type_t good_events[] = {
+    {"Paid", 7, &purse_schema, apply},
+    {"Closed", 0, &fabric_schema_empty, apply},
+    {"Paid", 2, &purse_schema, apply},
+    {"Got", 0, &purse_schema, apply},
+};
+
+static fabric_entity_type_t with_events(const char *name)
+{
+    fabric_entity_type_t type = good;
+    type.name = name;
+    type.state_size = sizeof(purse_t);
+    type.events = good_events;
+    type.event_count = 4;
+    return type;
+}
+
+static void events_are_found(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    fabric_entity_type_t type = with_events("Purse");
+    assert_int_equal(type_table_event_bytes(table), 0);
+    assert_int_equal(type_table_add(table, &type, NULL), FABRIC_OK);
+    assert_int_equal(type_table_add(table, &good, NULL), FABRIC_OK);
+    const type_entry_t *entry = type_table_find(table, fabric_bytes_of("Purse"));
+    assert_true(entry->stores);
+    assert_ptr_equal(type_entry_event(entry, fabric_bytes_of("Paid"), 2), &good_events[2]);
+    assert_ptr_equal(type_entry_event(entry, fabric_bytes_of("Paid"), 7), &good_events[0]);
+    assert_null(type_entry_event(entry, fabric_bytes_of("Paid"), 3));
+    assert_null(type_entry_event(entry, fabric_bytes_of("Lent"), 0));
+    assert_ptr_equal(type_entry_newest_event(entry, fabric_bytes_of("Paid")), &good_events[0]);
+    assert_ptr_equal(type_entry_newest_event(entry, fabric_bytes_of("Got")), &good_events[3]);
+    assert_ptr_equal(type_entry_newest_event(entry, fabric_bytes_of("Closed")), &good_events[1]);
+    assert_null(type_entry_newest_event(entry, fabric_bytes_of("A")));
+    assert_null(type_entry_newest_event(entry, fabric_bytes_of("Returned")));
+    assert_int_equal(type_table_event_bytes(table), sizeof(purse_t));
+    entry = type_table_find(table, fabric_bytes_of("Good"));
+    assert_false(entry->stores);
+    assert_null(type_entry_newest_event(entry, fabric_bytes_of("Paid")));
+}
+
+/* Adds it, and returns what its entry says. */
+static uint32_t snapshot_every(const fabric_entity_type_t *type)
+{
+    type_table_t *table = type_table_new();
+    assert_int_equal(type_table_add(table, type, NULL), FABRIC_OK);
+    uint32_t every = type_table_at(table, 0)->snapshot_every;
+    type_table_destroy(&table);
+    return every;
+}
+
+static void snapshots_need_a_schema(void **state)
+{
+    (void)state;
+    fabric_entity_type_t type = with_events("Purse");
+    assert_int_equal(snapshot_every(&type), 0);
+    type.state = &purse_schema;
+    assert_int_equal(snapshot_every(&type), TYPE_SNAPSHOT_EVERY_DEFAULT);
+    type.snapshot_every = 7;
+    assert_int_equal(snapshot_every(&type), 7);
+    type.snapshot_every = FABRIC_NO_SNAPSHOTS;
+    assert_int_equal(snapshot_every(&type), 0);
+}
+
+static void bad_histories_are_refused(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    typedef struct noted {
+        fabric_bytes_t note;
+    } noted_t;
+    const fabric_field_t note[] = {FABRIC_STRING_VIEW(noted_t, note)};
+    const fabric_schema_t with_view = FABRIC_SCHEMA("Noted", noted_t, note);
+    fabric_entity_type_t bad = with_events("Bad");
+    bad.persisted = true;
+    refused(table, &bad, "Bad: a type either persists its state or has events");
+    bad = with_events("Bad");
+    bad.events = NULL;
+    refused(table, &bad, "has 1-512 of them");
+    bad = with_events("Bad");
+    bad.event_count = 0;
+    refused(table, &bad, "has 1-512 of them");
+    bad.event_count = 513;
+    refused(table, &bad, "has 1-512 of them");
+    bad = with_events("Bad");
+    bad.state = &purse_schema;
+    bad.migrate = (fabric_migrate_fn *)(void (*)(void))apply;
+    refused(table, &bad, "are passed over, not migrated");
+    bad = with_events("Bad");
+    bad.snapshot_every = 10;
+    refused(table, &bad, "need a schema of the state");
+    bad = with_events("Bad");
+    bad.state_version = 10;
+    refused(table, &bad, "need a schema of the state");
+    bad = with_events("Bad");
+    bad.state = &with_view;
+    refused(table, &bad, "is not of a struct of state_size bytes");
+    bad.state_size = sizeof(noted_t);
+    refused(table, &bad, "a stored state has no views");
+    bad.state = &fabric_schema_empty;
+    refused(table, &bad, "needs a schema with fields");
+    bad = with_events("Bad");
+    bad.concurrency = 2;
+    refused(table, &bad, "do not run beside one another");
+    bad = good;
+    bad.snapshot_every = 2;
+    refused(table, &bad, "snapshot_every is for types with events");
+    bad.persisted = true;
+    refused(table, &bad, "snapshot_every is for types with events");
+    assert_int_equal(type_table_count(table), 0);
+}
+
+static void refuse_event(type_table_t *table, fabric_event_type_t event, const char *why)
+{
+    const fabric_event_type_t events[] = {good_events[0], event};
+    fabric_entity_type_t bad = with_events("Bad");
+    bad.events = events;
+    bad.event_count = 2;
+    refused(table, &bad, why);
+}
+
+static void bad_events_are_refused(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    const fabric_schema_t huge = {.name = "Huge",
+                                  .size = TYPE_STRUCT_BYTES_MAX + 1,
+                                  .fields = purse_fields,
+                                  .field_count = 1};
+    const fabric_schema_t nameless_schema = {.size = 8, .fields = purse_fields, .field_count = 1};
+    refuse_event(table, (fabric_event_type_t){NULL, 0, &purse_schema, apply},
+                 "a tag of 1-255 bytes");
+    refuse_event(table, (fabric_event_type_t){"", 0, &purse_schema, apply}, "a tag of 1-255 bytes");
+    refuse_event(table, (fabric_event_type_t){"Got", 0, &purse_schema, NULL},
+                 "Bad: event Got has no apply function");
+    refuse_event(table, (fabric_event_type_t){"Got", 0, NULL, apply}, "event Got has no schema");
+    refuse_event(table, (fabric_event_type_t){"Got", 0, &nameless_schema, apply},
+                 "event Got has no schema, or one that lacks a name");
+    refuse_event(table, (fabric_event_type_t){"Got", 0, &huge, apply}, "more than 64 MiB");
+    refuse_event(table, good_events[0], "event Paid of version 7 is there twice");
+    assert_int_equal(type_table_count(table), 0);
+}
+
+static void brokers_are_told_of_events(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    fabric_entity_type_t type = with_events("Purse");
+    wire_writer_t writer = {0};
+    type_description_t *description = NULL;
+    assert_int_equal(type_table_add(table, &type, NULL), FABRIC_OK);
+    fabric_entity_type_t other = with_events("Snapped");
+    other.state = &purse_schema;
+    other.state_version = 3;
+    assert_int_equal(type_table_add(table, &other, NULL), FABRIC_OK);
+    type_table_describe(table, &writer);
+    wire_reader_t reader = wire_reader(wire_writer_bytes(&writer));
+    assert_int_equal(wire_get_array(&reader), 2);
+    assert_int_equal(type_description_parse(&reader, &description), FABRIC_OK);
+    assert_int_equal(description->event_count, 4);
+    assert_int_equal(description->snapshot_every, 0);
+    assert_null(description->state);
+    assert_non_null(type_description_event(description, fabric_bytes_of("Paid"), 2));
+    type_description_destroy(&description);
+    assert_int_equal(type_description_parse(&reader, &description), FABRIC_OK);
+    assert_int_equal(description->snapshot_every, TYPE_SNAPSHOT_EVERY_DEFAULT);
+    assert_non_null(description->state);
+    assert_int_equal(description->state_version, 3);
+    type_description_destroy(&description);
+    assert_int_equal(wire_finish(&reader), FABRIC_OK);
+    wire_writer_destroy(&writer);
+}
+
 static void types_and_messages_are_bounded(void **state)
 {
     type_table_t *table = (type_table_t *)*state;
@@ -249,6 +431,11 @@ int main(void)
         TEST(a_type_keeps_its_keys_for_a_year_at_most),
         TEST(bad_types_are_refused),
         TEST(bad_states_are_refused),
+        TEST(events_are_found),
+        TEST(snapshots_need_a_schema),
+        TEST(bad_histories_are_refused),
+        TEST(bad_events_are_refused),
+        TEST(brokers_are_told_of_events),
         TEST(brokers_are_told_of_concurrency),
         TEST(types_and_messages_are_bounded),
         TEST(hello_describes_the_types),

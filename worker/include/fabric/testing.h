@@ -38,14 +38,21 @@
  *  4. The clock stands still but for fabric_testing_advance(). It is the clock of deadlines
  *     (fabric_context_left_ms()), of idle entities and of idle resources, not the one of the
  *     operating system.
- *  5. What is stored is the state of a persisted type. It is stored with the end of a message, if
- *     the message has changed it. The state of any other type is in the instance, and ends with it.
+ *  5. What is stored is the state of a persisted type, or the events and snapshots of one with
+ *     events. It is stored with the end of a message, if the message has changed it, or appended
+ *     some. The state of any other type is in the instance, and ends with it.
  *  6. An entity that keeps itself alive, or that has resources, has an instance again when a
  *     function here returns, unless its build function fails.
  *  7. fabric_context_effect_key() gives the same key in each delivery of one message, and different
  *     ones for all other messages of the process. The token grows with each restart and each
  *     failure of the store.
- *  8. Primary keys, calls that are sent again, dead letters and pauses between attempts are the
+ *  8. Of a type with events and a schema of the state a second instance is built behind each
+ *     message, of all events and no snapshot, and the two states are compared. Where they differ,
+ *     the message has changed the state without an event, or `build` and the apply functions do not
+ *     always make the same: fabric_testing_send() returns FABRIC_DEFECT with ENTITY_DEFECT, and its
+ *     text says which message, which member, and both states. What the message has appended is
+ *     stored all the same, and the entity goes on as after fabric_testing_restart().
+ *  9. Primary keys, calls that are sent again, dead letters and pauses between attempts are the
  *     broker's, and are not tested here: each fabric_testing_send() is another message.
  */
 #ifndef FABRIC_TESTING_H
@@ -173,6 +180,36 @@ FABRIC_MUST_USE
 fabric_error_t fabric_testing_set_state(fabric_testing_t *testing, uint32_t version,
                                         const fabric_schema_t *schema, const void *state,
                                         fabric_outcome_t *outcome);
+
+/** How many events the entity has appended, as far as they are stored. */
+FABRIC_PUBLIC
+uint64_t fabric_testing_event_count(const fabric_testing_t *testing);
+
+/** An event of the entity, as it is stored. */
+typedef struct fabric_appended_event {
+    const char *tag;   /**< what has happened */
+    uint32_t version;  /**< of the tag's schema */
+    const void *event; /**< a struct by that schema; NULL: it has no values */
+    const char *json;  /**< the same as JSON text */
+} fabric_appended_event_t;
+
+/** The event of this sequence: 1, 2, ... up to fabric_testing_event_count(). What `event` points to
+ *  is valid until the next call with `testing`. false: there is none. */
+FABRIC_PUBLIC
+bool fabric_testing_event(fabric_testing_t *testing, uint64_t sequence,
+                          fabric_appended_event_t *event);
+
+/** Stores an event as an older or newer version of the type would have appended it: a struct by
+ *  `schema`, which stays valid until fabric_testing_close(). The entity then goes on as after
+ *  fabric_testing_restart(). `outcome` may be NULL, and gets the text of an error.
+ *
+ *  INVALID_ARGUMENT: the type has no events, or the tag does not have 1-255 bytes. Errors as
+ *  fabric_schema_encode(). */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_testing_append_event(fabric_testing_t *testing, const char *tag,
+                                           uint32_t version, const fabric_schema_t *schema,
+                                           const void *event, fabric_outcome_t *outcome);
 
 #ifdef __cplusplus
 }

@@ -65,7 +65,7 @@
  *     idle for idle_ms, when its shard moves away, after a defect, when other entities need its
  *     room (`residents` of the options), after fabric_context_terminate(), and when the worker
  *     stops. The state lives in the worker's memory and is gone afterwards, unless its type is
- *     persisted, see rule 12. See <fabric/instance.h>.
+ *     persisted or has events, see rules 12 and 13. See <fabric/instance.h>.
  *  3. A durable message is handled at least once: fabric_context_delivery() > 1 tells that this may
  *     not be the first time.
  *  4. A failure is an answer: the entity goes on, and whoever sends the message again under its key
@@ -104,6 +104,18 @@
  *      before that, if at all. A state has at most as many bytes as a payload (1 MiB), encoded; one
  *      that does not fit makes a defect of its message. One handler of an entity runs at a time:
  *      such a type has neither a larger concurrency nor concurrent messages.
+ *  13. A type with `events`: a handler appends what has happened by fabric_context_append(), and
+ *      the state is what the events make of it, in their order. Nothing else may change the state,
+ *      which nobody checks but <fabric/testing.h>: an instance begins with what `build` makes, or
+ *      with a snapshot, and then `apply` is called for each event of the entity that is not in it.
+ *      So `build` always makes the same. The events of a message are stored together with its reply
+ *      and its end, all or nothing, and stay for ever. Only a reply to a durable message stores
+ *      any: after a failure, typed or not, a cancel or a defect there are none of that message, and
+ *      where it had appended some, another instance handles the next message. A volatile message
+ *      that replies and has appended some ends with a defect. A handler that returned
+ *      FABRIC_PENDING has appended before that, if at all. Events and reply of a message have
+ *      almost 4 MiB together, encoded; what is more makes a defect of it. Such a type is not
+ *      persisted, and has neither a larger concurrency nor concurrent messages.
  */
 #ifndef FABRIC_WORKER_H
 #define FABRIC_WORKER_H
@@ -176,6 +188,23 @@ typedef enum fabric_on_failure {
 typedef bool fabric_migrate_fn(fabric_instance_t *instance, uint32_t version, fabric_bytes_t stored,
                                void *state);
 
+/** Changes the state by one event, a struct by the event's schema (NULL where that is empty), which
+ *  is valid during the call, as is what its views point to. It always does the same with the same
+ *  state and event, and cannot fail: it reads no clock, sends nothing, and refuses nothing, as the
+ *  event has happened. */
+typedef void fabric_apply_fn(void *state, const void *event);
+
+/** One kind of event that entities of a type append. */
+typedef struct fabric_event_type {
+    const char *tag;               /**< what has happened: 1-255 bytes, such as "Deposited" */
+    uint32_t version;              /**< of the tag's schema, larger for newer ones */
+    const fabric_schema_t *schema; /**< of its struct; &fabric_schema_empty: it has no values */
+    fabric_apply_fn *apply;        /**< what it does to the state */
+} fabric_event_type_t;
+
+/** As snapshot_every of an entity type: there are no snapshots. */
+#define FABRIC_NO_SNAPSHOTS UINT32_MAX
+
 /** An entity type. Constant data that must stay valid while a worker uses it; zero means the
  *  default. */
 typedef struct fabric_entity_type {
@@ -223,9 +252,9 @@ typedef struct fabric_entity_type {
      *  ended, in milliseconds; at most a year. 0: as the brokers are configured (key_retention_ms,
      *  24 hours). All workers that bring the type should say the same. */
     uint64_t key_retention_ms;
-    /** Schema of the state struct, of a persisted type, see rule 12; else NULL. Its size is
-     *  state_size, and it has no views. Fields may be added to its end, optional or with a default,
-     *  which they have where the stored state is older. */
+    /** Schema of the state struct, of a persisted type, see rule 12, or of the snapshots of one
+     *  with events; else NULL. Its size is state_size, and it has no views. Fields may be added to
+     *  its end, optional or with a default, which they have where the stored state is older. */
     const fabric_schema_t *state;
     /** The state survives: it is stored with the reply of each message that has changed it, and is
      *  loaded when an instance begins. See rule 12. All workers that bring the type must say the
@@ -236,10 +265,21 @@ typedef struct fabric_entity_type {
     uint32_t state_version;
     /** Reads a stored state of a smaller version. NULL: such an entity is not built. */
     fabric_migrate_fn *migrate;
-    /** Is called in the place of `build` for an instance whose state was loaded, for what is not
-     *  stored: members that the schema does not have, which are zeroed, finalizers and resources.
-     *  May be NULL. */
+    /** Is called in the place of `build` for an instance whose state, or snapshot, was loaded, for
+     *  what is not stored: members that the schema does not have, which are zeroed, finalizers and
+     *  resources. May be NULL. */
     fabric_build_fn *restore;
+    /** The events that its entities append, see rule 13; NULL: they append none. A row stays as
+     *  long as such events exist, which is for ever: fields may be added to the end of its schema,
+     *  optional or with a default; any other change is a row of its own, with the same tag and a
+     *  larger version, or another tag. An entity with an event that has no row is not built. */
+    const fabric_event_type_t *events;
+    size_t event_count; /**< at most 512 */
+    /** With a schema of the state: after so many events the state as it is then is stored as well,
+     *  so that building an instance applies about that many at most. It saves time, and nothing
+     *  else. A snapshot with another state_version is passed over. Default 100;
+     *  FABRIC_NO_SNAPSHOTS: none. Without a schema of the state there are none. */
+    uint32_t snapshot_every;
 } fabric_entity_type_t;
 
 /** A handler of the type goes on when its caller cancels the call. */
@@ -391,6 +431,15 @@ fabric_instance_t *fabric_context_instance(fabric_context_t *context);
  *  100,000 entities of each lane are kept alive; the broker refuses, and counts, what is beyond. */
 FABRIC_PUBLIC
 void fabric_context_keep_alive(fabric_context_t *context, bool keep);
+
+/** Appends an event to the history of the entity, whose type has `events`: a struct by the schema
+ *  of the tag's row, the one of the largest version where there are several (NULL where the schema
+ *  is empty). The event is encoded and applied before the function returns, so the handler sees the
+ *  state with it. It is stored with the reply, see rule 13. An event that the type does not have,
+ *  or that does not fit its schema or the record, makes a defect of the message, whatever the
+ *  handler returns. */
+FABRIC_PUBLIC
+void fabric_context_append(fabric_context_t *context, const char *tag, const void *event);
 
 /** Ends the entity's state after this message: when the handler has returned, or its handle was
  *  completed, the entity is stopped. Its next message finds a fresh instance. An entity that kept
@@ -577,7 +626,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 7
+#define FABRIC_MODULE_ABI 8
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
