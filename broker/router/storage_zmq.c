@@ -100,6 +100,9 @@ static void take_loader(storage_t *storage, loader_actor_t *loader)
     case LOADER_STATES:
         take_states(storage, operation);
         break;
+    case LOADER_EVENTS:
+        loaded_events_clear(&operation->events); /* nobody asks for them yet */
+        break;
     }
 }
 
