@@ -118,6 +118,9 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
     if (message->left) {
         persisted_commit(router, &message->left);
     }
+    if (message->events) {
+        persisted_commit_events(router, &message->events, lane->checkpoint.number);
+    }
     entity_t *entity = message->entity;
     if (!(message->stored.flags & REQUEST_TELL)) {
         message_send_reply(router, message);

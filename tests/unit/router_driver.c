@@ -45,6 +45,7 @@ static void put_types(wire_writer_t *writer, const char *name)
         {.tag = "Add", .durable = true, .request = item, .reply = item, .failures = failed},
         {.tag = "Peek", .request = item, .reply = item},
     };
+    event_description_t event = {.tag = "Paid", .version = 1, .schema = driver_told.event};
     type_description_t type = {.group = "default",
                                .mailbox_capacity = driver_told.mailbox_capacity,
                                .concurrency = driver_told.concurrency,
@@ -52,7 +53,9 @@ static void put_types(wire_writer_t *writer, const char *name)
                                .state = driver_told.state,
                                .state_version = driver_told.state != NULL,
                                .messages = messages,
-                               .message_count = 2};
+                               .message_count = 2,
+                               .events = &event,
+                               .event_count = driver_told.event != NULL};
     snprintf(type.name, sizeof type.name, "%s", name);
     type_description_put(&type, writer);
 }
