@@ -570,7 +570,7 @@ static void a_dropped_lane_takes_its_events_along(void **state)
 }
 
 /* Without room everything is forgotten that may be, and nothing else. */
-static void what_is_in_flight_is_not_forgotten_without_room(void **state)
+static void what_is_in_flight_is_not_forgotten(void **state)
 {
     (void)state;
     router_config_t config;
@@ -637,7 +637,7 @@ int main(void)
         cmocka_unit_test(adopted_events_are_given_and_written),
         cmocka_unit_test(what_was_adopted_is_forgotten_with_its_rows),
         cmocka_unit_test(a_dropped_lane_takes_its_events_along),
-        cmocka_unit_test(what_is_in_flight_is_not_forgotten_without_room),
+        cmocka_unit_test(what_is_in_flight_is_not_forgotten),
         cmocka_unit_test(events_that_somebody_reads_stay_in_memory),
     };
     return cmocka_run_group_tests_name("broker_router_events", tests, NULL, NULL);

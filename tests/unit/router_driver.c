@@ -29,7 +29,6 @@ void driver_config(router_config_t *config)
 }
 
 driver_told_t driver_told = {.mailbox_capacity = 4096, .concurrency = 1};
-
 static const fabric_choice_t failure_items[] = {
     FABRIC_VARIANT(DRIVER_FAILURE, "NoItem", item_schema, NULL)};
 static const fabric_choices_t failures = FABRIC_CHOICES("AddFailure", failure_items);
