@@ -329,21 +329,20 @@ static bool is_of(const store_history_t *history, const events_value_t *value)
 size_t history_loaded(router_t *router, lane_history_t *lane, fabric_error_t error,
                       events_value_t **values, size_t count, size_t done)
 {
-    bool drop = lane->dropped || error;
-    lane->running = lane->dropped = false;
+    lane->running = false;
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        while (!drop && at < lane->count && !is_of(&lane->histories[at], values[i])) {
+        while (at < lane->count && !is_of(&lane->histories[at], values[i])) {
             at++;
         }
-        history_t *history = !drop && at < lane->count ? lane->read[at] : NULL;
+        history_t *history = at < lane->count ? lane->read[at] : NULL;
         if (history) {
             take_value(router, history, values[i]);
         } else {
-            events_value_drop(&values[i]); /* nobody wants it any more */
+            events_value_drop(&values[i]); /* it has gone with its lane */
         }
     }
-    for (size_t i = 0; i < lane->count && !drop; i++) {
+    for (size_t i = 0; i < lane->count && !error; i++) {
         history_t *history = lane->read[i];
         if (history && (i < done || history->gap > 0)) {
             history->gap = history->gap ? history->gap : find_gap(history);
@@ -353,7 +352,7 @@ size_t history_loaded(router_t *router, lane_history_t *lane, fabric_error_t err
     while (lane->reading) { /* is read on */
         set_stage(router, lane->reading, HISTORY_WANTED, &lane->wanted);
     }
-    return drop ? 0 : lane->count;
+    return lane->count;
 }
 
 void history_rest(router_t *router, history_t *history)
@@ -371,11 +370,6 @@ void history_release(router_t *router, history_t *history)
 {
     history->readers -= history->readers > 0;
     forget_settled(router, history);
-}
-
-void history_drop_reads(lane_history_t *lane)
-{
-    lane->dropped = lane->running;
 }
 
 void history_lane_destroy(lane_history_t *lane)

@@ -53,7 +53,7 @@ typedef struct lane_history {
     history_t **read;           /* the same ones; NULL: it is gone meanwhile */
     uint8_t *name_bytes;
     size_t count;
-    bool running, dropped; /* of that read */
+    bool running; /* that read */
 } lane_history_t;
 
 history_t *history_new(router_t *router, fabric_bytes_t type, fabric_bytes_t id);
@@ -102,8 +102,6 @@ void history_rest(router_t *router, history_t *history);
 /* Values stay, though they are settled, until as many have released as held. */
 void history_hold(history_t *history);
 void history_release(router_t *router, history_t *history);
-/* What is read is of no use any more. */
-void history_drop_reads(lane_history_t *lane);
 void history_lane_destroy(lane_history_t *lane);
 
 /* ---- checkpoints ---- */

@@ -518,7 +518,6 @@ void persisted_adopt(router_t *router, adoption_t *adoption)
 void persisted_drop(lane_persisted_t *states)
 {
     states->dropped = states->running;
-    history_drop_reads(&states->history);
 }
 
 bool persisted_drop_next(router_t *router, lane_persisted_t *states)
