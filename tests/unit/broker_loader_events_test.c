@@ -133,7 +133,7 @@ static void an_adoption_has_the_events_of_the_entries(void **state)
 /* Rows with sequences from 1 on of the entity of a message, two of each message. */
 static void write_rows(fixture_t *f, const store_message_t *message, uint32_t count)
 {
-    static char texts[64][8];
+    static char texts[64][12];
     store_event_t rows[64];
     assert_true(count <= 64);
     for (uint32_t i = 0; i < count; i++) {
