@@ -18,6 +18,7 @@ void adoption_clear(adoption_t *adoption)
         state_value_drop(&adoption->states[i]);
     }
     free(adoption->states);
+    events_values_clear(&adoption->events, &adoption->event_count);
     free(adoption->kept);
     free(adoption->kept_names);
     *adoption = (adoption_t){.hold = adoption->hold};

@@ -52,6 +52,8 @@ typedef struct adoption {
     size_t clear_count;
     state_value_t **states; /* of entities that have changed theirs in these entries, each once */
     size_t state_count;
+    events_value_t **events; /* of these entries; of each entity in the order of their sequences */
+    size_t event_count;
     /* Entities that are to be kept alive, and those of which only the entries say that they are not
      * any more; each once. The number is 0 where the entries speak of the entity: then its row is
      * to be written, or deleted. */

@@ -29,11 +29,27 @@ typedef struct batch_end {
     /* That the message leaves its entity; NULL: it changed none, or an end behind it has a newer
      * one. */
     const store_state_t *state;
-    bool dead;                   /* the message becomes a dead letter; so are the next three */
-    journal_attempts_t attempts; /* in all */
-    uint32_t cause;              /* fabric_error_t */
-    fabric_bytes_t text;         /* the last error */
+    const journal_events_t *events; /* that the message has appended; NULL: none */
+    bool dead;                      /* the message becomes a dead letter; so are the next three */
+    journal_attempts_t attempts;    /* in all */
+    uint32_t cause;                 /* fabric_error_t */
+    fabric_bytes_t text;            /* the last error */
 } batch_end_t;
+
+/* What the end, which makes no dead letter, leaves beside its reply. */
+static inline journal_effects_t batch_end_effects(const batch_end_t *end)
+{
+    journal_effects_t effects = {.version = 0};
+    if (end->state) {
+        effects.version = end->state->version;
+        effects.state = end->state->state;
+        effects.sequence = end->state->sequence;
+    }
+    if (end->events) {
+        effects.events = *end->events;
+    }
+    return effects;
+}
 
 /* An entity is cleared: its messages with ids below this one end with this entry, unless another
  * end of theirs is in it. */

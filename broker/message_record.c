@@ -95,6 +95,7 @@ void message_destroy(message_t **message)
         }
         free_reply(*message);
         state_value_drop(&(*message)->left);
+        events_value_drop(&(*message)->events);
         free((*message)->crash_text);
         memory_cache_free(*message, (*message)->size);
     }

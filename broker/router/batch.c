@@ -74,7 +74,8 @@ void batch_add_end(router_t *router, message_t *message)
             &(batch_end_t){.message = &message->stored,
                            .position = message->position,
                            .reply = &message->reply,
-                           .state = message->left ? &message->left->row : NULL});
+                           .state = message->left ? &message->left->row : NULL,
+                           .events = message->events ? &message->events->events : NULL});
 }
 
 void batch_add_dead(lane_batches_t *lane, message_t *message, fabric_error_t cause)
@@ -220,6 +221,7 @@ static uint64_t state_bytes(const batch_end_t *end)
 static uint64_t end_bytes(const batch_end_t *end)
 {
     return RECORD_BYTES + end->reply->payload.size + state_bytes(end) +
+           (end->events ? RECORD_BYTES + end->events->list.size : 0) +
            (end->dead ? message_bytes(end->message) + end->text.size : 0);
 }
 

@@ -13,6 +13,7 @@
 #define BROKER_ROUTER_CHECKPOINT_STATE_H
 
 #include "broker/router/router.h"
+#include "broker/events_value.h"
 #include "broker/state_value.h"
 #include "core/limits.h"
 #include "core/journal/entry.h"
@@ -72,6 +73,10 @@ struct checkpoint_slice {
     store_state_t *states;
     state_value_t **state_values; /* what these point into */
     size_t state_count, state_capacity, state_value_capacity;
+    store_event_t *events;
+    size_t event_count, event_capacity;
+    events_value_t **event_values; /* what these point into */
+    size_t event_value_count, event_value_capacity;
     store_kept_t *kept;
     size_t kept_count, kept_capacity;
     /* Of the puts, then of `kept`: types, entities and tags, one after the other. */

@@ -115,6 +115,9 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
     if (message->stored.key_hash) {
         keys_ended(router, &lane->keys, message);
     }
+    if (message->events) {
+        persisted_commit_events(router, &message->events, lane->checkpoint.number);
+    }
     entity_t *entity = message->entity;
     if (message->left) {
         persisted_commit(router, entity_persisted_key(entity), &message->left);

@@ -56,6 +56,10 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
                           message->activation)) {
         alive_state_given(router, stored->type, stored->entity);
     }
+    if (entity->ownership->appends && !entity->history) {
+        entity->history = persisted_history(router, stored->shard, stored->type, stored->entity);
+        history_begin_flight(entity->history);
+    }
     message_put_deliver(peer_writer(router, runner->peer), &deliver);
     uint32_t volatile_told_of = REQUEST_TELL | REQUEST_WANT_ACCEPTED;
     if ((stored->flags & (REQUEST_DURABLE | volatile_told_of)) == volatile_told_of) {

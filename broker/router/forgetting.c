@@ -175,9 +175,9 @@ static fabric_error_t close_type(router_t *router, const arguments_t *arguments,
             *text = "no worker has registered this entity type";
             return FABRIC_ERROR_UNKNOWN_ENTITY_TYPE;
         }
-        if (type_state(router, arguments->type)) {
-            *text = "the states of its entities are persisted, and nothing deletes them: entities "
-                    "of a next version would begin with them";
+        if (type_persists(router, arguments->type) || type_appends(router, arguments->type)) {
+            *text = "states or events of its entities are stored, and nothing deletes them: "
+                    "entities of a next version would begin with them";
             return FABRIC_ERROR_TYPE_IN_USE;
         }
         *self = (router_forgetting_t){

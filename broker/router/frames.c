@@ -125,33 +125,65 @@ static void refuse_request_of_worker(router_t *router, peer_t *peer, uint64_t se
     message_put_rejected(peer_writer(router, peer), &rejected);
 }
 
-/* The same of a result with a state. The worker goes on with a state that does not count, so the
+/* The same of a result with effects. The worker goes on with a state that does not count, so the
  * activation is over then. */
+static fabric_error_t receive_effects(router_t *router, runner_t *runner, wire_reader_t start,
+                                      fabric_error_t error, message_result_t *result,
+                                      const journal_effects_t *effects)
+{
+    static const journal_effects_t none = {.version = 0};
+    if (error && !read_result_head(&start, result)) {
+        return error;
+    }
+    result_received_with_effects(router, runner, result, error ? &none : effects);
+    return error;
+}
+
 static fabric_error_t receive_result_with_state(router_t *router, runner_t *runner,
                                                 wire_reader_t *body)
 {
-    message_result_state_t changed;
-    message_result_t head;
-    wire_reader_t again = *body;
+    message_result_state_t changed = {.shard = 0};
+    wire_reader_t start = *body;
     fabric_error_t error = message_get_result_state(body, &changed);
     if (!error && changed.version > UINT32_MAX) {
         error = FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    if (error && !read_result_head(&again, &head)) {
-        return error;
+    message_result_t result = {.shard = changed.shard,
+                               .home_epoch = changed.home_epoch,
+                               .owner_sequence = changed.owner_sequence,
+                               .activation = changed.activation,
+                               .request_id = changed.request_id,
+                               .status = changed.status,
+                               .error = changed.error,
+                               .code = changed.code,
+                               .payload = changed.payload};
+    journal_effects_t effects = {.version = (uint32_t)changed.version, .state = changed.state};
+    return receive_effects(router, runner, start, error, &result, &effects);
+}
+
+static fabric_error_t receive_result_with_events(router_t *router, runner_t *runner,
+                                                 wire_reader_t *body)
+{
+    message_result_events_t changed = {.shard = 0};
+    wire_reader_t start = *body;
+    fabric_error_t error = message_get_result_events(body, &changed);
+    journal_effects_t effects = {
+        .version = (uint32_t)changed.version, .state = changed.state, .sequence = changed.sequence};
+    if (!error) {
+        error = changed.version > UINT32_MAX
+                    ? FABRIC_ERROR_MALFORMED_MESSAGE
+                    : journal_events_read(changed.events, changed.first, &effects.events);
     }
-    if (error) {
-        changed = (message_result_state_t){.shard = head.shard,
-                                           .home_epoch = head.home_epoch,
-                                           .owner_sequence = head.owner_sequence,
-                                           .activation = head.activation,
-                                           .request_id = head.request_id,
-                                           .status = head.status,
-                                           .error = head.error,
-                                           .payload = head.payload};
-    }
-    result_received_with_state(router, runner, &changed);
-    return error;
+    message_result_t result = {.shard = changed.shard,
+                               .home_epoch = changed.home_epoch,
+                               .owner_sequence = changed.owner_sequence,
+                               .activation = changed.activation,
+                               .request_id = changed.request_id,
+                               .status = changed.status,
+                               .error = changed.error,
+                               .code = changed.code,
+                               .payload = changed.payload};
+    return receive_effects(router, runner, start, error, &result, &effects);
 }
 
 static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kind_t kind,
@@ -169,6 +201,9 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
     }
     if (kind == KIND_RESULT_STATE) {
         return receive_result_with_state(router, runner, body);
+    }
+    if (kind == KIND_RESULT_EVENTS) {
+        return receive_result_with_events(router, runner, body);
     }
     if (kind == KIND_REQUEST) {
         message_request_t request;
@@ -264,7 +299,7 @@ static void settle(router_t *router, const peer_t *peer, const frame_effects_t *
 static void unidentified_message(router_t *router, peer_t *peer, message_kind_t kind, bool *asked)
 {
     router->counters.unidentified++;
-    if (kind == KIND_RESULT || kind == KIND_RESULT_STATE) {
+    if (kind == KIND_RESULT || kind == KIND_RESULT_STATE || kind == KIND_RESULT_EVENTS) {
         router->counters.results_refused++; /* the sender is a deposed owner */
     }
     if (!*asked) {

@@ -1,5 +1,5 @@
 /* A lane: whether this broker is its home. lanes.c owns the struct, but for the parts of batch.c,
- * lookup.c, checkpoint.c, keys.c, persisted.c, overflow.c, loads.c, schedule.c, alive.c,
+ * lookup.c, checkpoint.c, keys.c, persisted.c, history.c, overflow.c, loads.c, schedule.c, alive.c,
  * messages.c, hand_over.c and progress.c.
  *
  * Some lanes are this broker's and others are not, at the same time. What depends on a lane

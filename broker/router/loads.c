@@ -1,12 +1,15 @@
 /* Loads: rows of messages come into memory, and settled slices let messages go. A load's answer is
  * joined with what memory holds as of its return. See overflow_state.h.
  */
+#include <stdio.h>
+
 #include "broker/router/clearing.h"
 #include "broker/router/damaged_rows.h"
 #include "broker/router/dispatch.h"
 #include "broker/router/ghosts.h"
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
+#include "broker/router/unserved.h"
 #include "core/memory.h"
 
 /* What one load may ask for: the router takes its rows in one turn. */
@@ -82,6 +85,9 @@ void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, ui
     }
     for (size_t i = 0; i < slice->state_count; i++) {
         persisted_settled(router, &slice->states[i], slice->number);
+    }
+    for (size_t i = 0; i < slice->event_value_count; i++) {
+        persisted_events_settled(router, slice->event_values[i], slice->number);
     }
     clears_settled(router, lane, slice);
     if (slice->taken.slice.last) {
@@ -246,6 +252,41 @@ void router_states_loaded(router_t *router, uint32_t number, fabric_error_t erro
             entity_release(router, entity);
         }
         alive_state_known(router, states->names[i].type, states->names[i].entity);
+    }
+    persisted_trim(router, number);
+}
+
+/* ---- events ---- */
+
+/* What the entity is to begin with is here, or cannot be: then its messages wait. */
+static void history_known(router_t *router, uint32_t number, const store_entity_name_t *name)
+{
+    uint64_t gap = persisted_take_gap(router, number, name->type, name->entity);
+    entity_t *entity = mailbox_find(router, name->type, name->entity);
+    if (entity && gap > 0) {
+        char text[96];
+        int size = snprintf(text, sizeof text,
+                            "the history of the entity lacks event %llu: a record is damaged",
+                            (unsigned long long)gap);
+        router->counters.histories_broken++;
+        entity_not_built(router, entity, fabric_bytes(text, (size_t)size));
+    } else if (entity) {
+        entity_dispatch(router, entity);
+        entity_release(router, entity);
+    }
+    if (gap == 0) {
+        alive_state_known(router, name->type, name->entity);
+    }
+}
+
+void router_events_loaded(router_t *router, uint32_t number, fabric_error_t error,
+                          events_value_t **values, size_t count, size_t done, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    const lane_history_t *history = &router->lanes[number].persisted.history;
+    size_t read = persisted_events_loaded(router, number, error, values, count, done);
+    for (size_t i = 0; i < read; i++) {
+        history_known(router, number, &history->histories[i].name);
     }
     persisted_trim(router, number);
 }

@@ -160,6 +160,10 @@ static void end_flight(entity_t *entity)
 {
     if (--entity->in_flight == 0) {
         DL_DELETE2(entity->ownership->busy, entity, busy_prev, busy_next);
+        if (entity->history) {
+            history_end_flight(entity->history);
+            entity->history = NULL;
+        }
     }
 }
 

@@ -41,6 +41,7 @@ struct entity {
     uint32_t state_end;        /* which end of the batch of `state_take` has its state */
     uint64_t state_take;       /* router_t.takes */
     persisted_t *persisted;    /* its state, once it was found: persisted.c writes this */
+    struct history *history;   /* with messages in flight: that of its events; else NULL */
     runner_t *waits_for;       /* the runner whose credit it waits for: it is in the list there */
     entity_t *prev, *next;     /* of its ownership */
     entity_t *busy_prev, *busy_next;     /* the same, while messages are in flight */

@@ -132,8 +132,10 @@ void ownership_desire(ownership_t *ownership, incarnation_t runner)
 void ownership_give(router_t *router, ownership_t *ownership, runner_t *runner)
 {
     set_state(ownership, OWNERSHIP_OWNED);
-    ownership->persisted = type_state(router, ownership_type(ownership)) ||
-                           runner_persists(runner, ownership_type(ownership));
+    fabric_bytes_t type = ownership_type(ownership);
+    ownership->appends = type_appends(router, type) || runner_appends(runner, type);
+    ownership->persisted =
+        ownership->appends || type_persists(router, type) || runner_persists(runner, type);
     ownership->token = shard_next_token(ownership->shard);
     ownership->owner = runner;
     ownership->predecessor = (incarnation_t){{0}};

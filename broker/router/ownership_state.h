@@ -28,7 +28,8 @@ struct ownership {
      * wanted. None: it is not known, or somebody has owned it under this home. */
     incarnation_t predecessor;
     runner_t *owner;       /* OWNED, RELEASING */
-    bool persisted;        /* likewise: the type's states are persisted */
+    bool persisted;        /* likewise: the type's states are persisted, or made of events */
+    bool appends;          /* likewise: the type appends events */
     alive_part_t alive;    /* see alive.c */
     timer_entry_t release; /* RELEASING: when the ownership is taken back */
     entity_t *entities;    /* that have messages */

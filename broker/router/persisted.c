@@ -9,8 +9,8 @@
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
-/* READ_MAX: states of one read. */
-enum { NAME_MAX_BYTES = 2 * LIMIT_NAME_BYTES_MAX + 1, READ_MAX = 64 };
+/* READ_MAX: states of one read. HELD_MAX: states that are passed over when others are forgotten. */
+enum { NAME_MAX_BYTES = 2 * LIMIT_NAME_BYTES_MAX + 1, READ_MAX = 64, HELD_MAX = 64 };
 #define READ_BYTES_MAX (UINT64_C(4) << 20)
 
 /* ---- records ---- */
@@ -67,6 +67,11 @@ static uint64_t bytes_of(const persisted_t *state)
     return sizeof *state + state->name_size;
 }
 
+static bool is_held(const persisted_t *state)
+{
+    return state->history && history_is_held(state->history);
+}
+
 /* Moves the state to the end of a list; NULL: it is in none from now on. */
 static void move(persisted_t *state, persisted_t **list)
 {
@@ -106,6 +111,7 @@ static void forget(router_t *router, lane_persisted_t *states, persisted_t *stat
         persisted_leave(state->place);
     }
     HASH_DELETE(by_name, states->by_name, state);
+    history_destroy(router, &state->history);
     state_value_drop(&state->newest);
     state_value_drop(&state->durable);
     free(state);
@@ -113,10 +119,16 @@ static void forget(router_t *router, lane_persisted_t *states, persisted_t *stat
 
 void persisted_trim(router_t *router, uint32_t number)
 {
+    unsigned held = 0;
     lane_persisted_t *states = &router->lanes[number].persisted;
     while (router->state_bytes > router->config.state_bytes_free && states->settled &&
-           states->settled->next) {
-        forget(router, states, states->settled);
+           states->settled->next && held < HELD_MAX) {
+        if (is_held(states->settled)) {
+            move(states->settled, &states->settled);
+            held++;
+        } else {
+            forget(router, states, states->settled);
+        }
     }
 }
 
@@ -139,6 +151,57 @@ static lane_persisted_t *states_of(router_t *router, const ownership_t *ownershi
     return &lane_of(router, ownership->shard->id)->persisted;
 }
 
+/* ---- histories ---- */
+
+static history_t *history_of(router_t *router, persisted_t *state)
+{
+    if (!state->history) {
+        size_t type_size = state->name[0];
+        state->history = history_new(
+            router, fabric_bytes(state->name + 1, type_size),
+            fabric_bytes(state->name + 1 + type_size, state->name_size - 1 - type_size));
+    }
+    return state->history;
+}
+
+static history_t *find_history(const lane_persisted_t *states, fabric_bytes_t type,
+                               fabric_bytes_t id)
+{
+    const persisted_t *state = find(states, key_of(type, id));
+    return state ? state->history : NULL;
+}
+
+/* The state is in no list, and nobody needs it. */
+static void forget_idle(router_t *router, lane_persisted_t *states, persisted_t *state)
+{
+    if (!state->list && !state->known && !is_held(state)) {
+        forget(router, states, state);
+    }
+}
+
+/* The snapshot that the owner begins with; NULL: it begins with all events. */
+static const state_value_t *snapshot_of(const persisted_t *state, const ownership_t *ownership)
+{
+    const history_t *history = state->history;
+    bool unreadable =
+        history && history->unreadable && token_equal(history->reader, ownership->token);
+    return unreadable ? NULL : state->newest;
+}
+
+static uint64_t sequence_of(const state_value_t *snapshot)
+{
+    return snapshot ? snapshot->row.sequence : 0;
+}
+
+/* Whether the events are here that the owner begins with. */
+static bool has_events(router_t *router, lane_persisted_t *states, const ownership_t *ownership,
+                       persisted_t *state)
+{
+    return !ownership->appends ||
+           history_is_ready(router, &states->history, history_of(router, state),
+                            sequence_of(snapshot_of(state, ownership)));
+}
+
 /* ---- deliveries ---- */
 
 static bool has_it(const persisted_t *state, const ownership_t *ownership)
@@ -159,8 +222,10 @@ static persisted_t *find_known(router_t *router, lane_persisted_t *states, persi
 bool persisted_is_ready(router_t *router, const ownership_t *ownership, persisted_key_t key,
                         uint32_t in_flight)
 {
-    const persisted_t *state = find_known(router, states_of(router, ownership), key);
-    return state && (has_it(state, ownership) || in_flight == 0);
+    lane_persisted_t *states = states_of(router, ownership);
+    persisted_t *state = find_known(router, states, key);
+    return state && (has_it(state, ownership) ||
+                     (in_flight == 0 && has_events(router, states, ownership, state)));
 }
 
 bool persisted_is_given(router_t *router, const ownership_t *ownership, persisted_key_t key)
@@ -199,11 +264,16 @@ bool persisted_deliver(router_t *router, const ownership_t *ownership, persisted
                                       .activation = activation,
                                       .type = key.type,
                                       .id = key.id};
-    if (state->newest) {
-        message.version = state->newest->row.version;
-        message.state = state->newest->row.state;
+    const state_value_t *snapshot = snapshot_of(state, ownership);
+    if (snapshot) {
+        message.version = snapshot->row.version;
+        message.state = snapshot->row.state;
+        message.sequence = snapshot->row.sequence;
     }
     message_put_entity_state(peer_writer(router, ownership->owner->peer), &message);
+    if (ownership->appends) {
+        history_give(router, ownership, state->history, sequence_of(snapshot), activation);
+    }
     state->given = true;
     state->given_to = ownership->token;
     router->counters.states_given++;
@@ -234,6 +304,9 @@ state_value_t *persisted_change(router_t *router, persisted_key_t key, const sto
         move(state, NULL); /* it must stay until it is durable, and its row says so */
     }
     set(&state->newest, value);
+    if (state->history) {
+        state->history->unreadable = false;
+    }
     router->counters.states_changed++;
     return state_value_share(value);
 }
@@ -257,15 +330,116 @@ void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, f
         return;
     }
     state->given = false;
+    if (state->history) {
+        history_revert(router, state->history);
+    }
     if (state->newest == state->durable) {
         return;
     }
     set(&state->newest, state_value_share(state->durable));
-    if (!state->list && !state->durable) {
+    if (!state->list && !state->durable && is_held(state)) {
+        move(state, &states->settled);
+    } else if (!state->list && !state->durable) {
         forget(router, states, state); /* nothing is stored, as far as is known */
     } else if (!state->list) {
         note(states, state);
     }
+}
+
+/* ---- events ---- */
+
+history_t *persisted_history(router_t *router, shard_id_t shard, fabric_bytes_t type,
+                             fabric_bytes_t id)
+{
+    persisted_t *state = find(&lane_of(router, shard)->persisted, key_of(type, id));
+    assert(state);
+    return history_of(router, state);
+}
+
+bool persisted_goes_on(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                       fabric_bytes_t id, const journal_effects_t *effects)
+{
+    const history_t *history = find_history(states_of(router, ownership), type, id);
+    return history && history_goes_on(history, effects);
+}
+
+events_value_t *persisted_append(router_t *router, const store_event_t *first,
+                                 const journal_events_t *events)
+{
+    history_t *history = persisted_history(router, first->shard, first->type, first->entity);
+    events_value_t *value = events_value_new(first, events);
+    history_append(router, history, events_value_share(value));
+    router->counters.events_appended += events->count;
+    return value;
+}
+
+void persisted_commit_events(router_t *router, events_value_t **value, uint64_t number)
+{
+    lane_persisted_t *states = &lane_of(router, (*value)->shard)->persisted;
+    history_t *history = find_history(states, (*value)->type, (*value)->entity);
+    assert(history);
+    history_commit(&states->history, history, *value, number);
+    events_value_drop(value);
+}
+
+void persisted_unreadable(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                          fabric_bytes_t id)
+{
+    persisted_t *state = find(states_of(router, ownership), key_of(type, id));
+    if (state && ownership->appends) {
+        history_t *history = history_of(router, state);
+        history->unreadable = true;
+        history->reader = ownership->token;
+    }
+}
+
+size_t persisted_events_loaded(router_t *router, uint32_t number, fabric_error_t error,
+                               events_value_t **values, size_t count, size_t done)
+{
+    return history_loaded(router, &router->lanes[number].persisted.history, error, values, count,
+                          done);
+}
+
+uint64_t persisted_take_gap(router_t *router, uint32_t number, fabric_bytes_t type,
+                            fabric_bytes_t id)
+{
+    history_t *history = find_history(&router->lanes[number].persisted, type, id);
+    uint64_t gap = history && history->stage == HISTORY_READY ? history->gap : 0;
+    if (gap > 0) {
+        history_rest(router, history);
+    }
+    return gap;
+}
+
+void persisted_events_hold(router_t *router, shard_id_t shard, fabric_bytes_t type,
+                           fabric_bytes_t id)
+{
+    lane_persisted_t *states = &lane_of(router, shard)->persisted;
+    history_hold(history_of(router, find_or_add(router, states, key_of(type, id))));
+}
+
+void persisted_events_release(router_t *router, shard_id_t shard, fabric_bytes_t type,
+                              fabric_bytes_t id)
+{
+    lane_persisted_t *states = &lane_of(router, shard)->persisted;
+    persisted_t *state = find(states, key_of(type, id));
+    if (state && state->history) {
+        history_release(router, state->history);
+        forget_idle(router, states, state);
+    }
+}
+
+const events_value_t *persisted_events(router_t *router, shard_id_t shard, fabric_bytes_t type,
+                                       fabric_bytes_t id)
+{
+    const history_t *history = find_history(&lane_of(router, shard)->persisted, type, id);
+    return history ? history->values : NULL;
+}
+
+bool router_take_events(router_t *router, uint32_t number, router_events_t *read)
+{
+    router_lane_t *lane = &router->lanes[number];
+    return lane->state == LANE_HOME && history_take_read(&lane->persisted.history, read);
 }
 
 /* ---- reads ---- */
@@ -366,6 +540,14 @@ void persisted_adopt(router_t *router, adoption_t *adoption)
     free(adoption->states);
     adoption->states = NULL;
     adoption->state_count = 0;
+    for (size_t i = 0; i < adoption->event_count; i++) {
+        events_value_t *value = adoption->events[i];
+        persisted_t *state = find_or_add(router, states, key_of(value->type, value->entity));
+        history_adopt(router, &states->history, history_of(router, state), value);
+    }
+    free((void *)adoption->events);
+    adoption->events = NULL;
+    adoption->event_count = 0;
 }
 
 void persisted_drop(lane_persisted_t *states)
@@ -389,6 +571,7 @@ void persisted_destroy(router_t *router)
         }
         free(states->names);
         free(states->name_bytes);
+        history_lane_destroy(&states->history);
     }
 }
 
@@ -400,6 +583,7 @@ void persisted_checkpoint_begins(lane_persisted_t *states)
     while ((state = states->next)) {
         move(state, &states->current);
     }
+    history_checkpoint_begins(&states->history);
 }
 
 void persisted_take(lane_persisted_t *states, uint64_t slice)
@@ -415,5 +599,15 @@ void persisted_settled(router_t *router, const store_state_t *row, uint64_t slic
     if (state && !state->list && state->slice == slice && state->newest == state->durable) {
         move(state, &states->settled);
         persisted_trim(router, lane_number(router, row->shard));
+    }
+}
+
+void persisted_events_settled(router_t *router, const events_value_t *value, uint64_t slice)
+{
+    lane_persisted_t *states = &lane_of(router, value->shard)->persisted;
+    persisted_t *state = find(states, key_of(value->type, value->entity));
+    if (state && state->history) {
+        history_settled(router, state->history, slice);
+        forget_idle(router, states, state);
     }
 }

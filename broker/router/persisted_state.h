@@ -18,6 +18,7 @@
 #define BROKER_ROUTER_PERSISTED_STATE_H
 
 #include "broker/adoption.h"
+#include "broker/router/history_state.h"
 #include "broker/router/router.h"
 #include "broker/state_value.h"
 #include "core/hash.h"
@@ -38,6 +39,7 @@ struct persisted {
     bool given;  /* the owner with the token `given_to` has an instance with it */
     bool unread; /* known: only what was changed is, and not what is stored */
     token_t given_to;
+    history_t *history;     /* of a type that appends events; NULL: nobody has asked for it */
     state_value_t *newest;  /* known: after all results that count; NULL: there is no state */
     state_value_t *durable; /* known: the same as of what is stored */
     uint64_t slice;         /* the lane's last slice with its row; 0: none */
@@ -58,6 +60,7 @@ typedef struct lane_persisted {
     uint8_t *name_bytes;
     size_t count;
     bool running, dropped; /* of the read that was taken last */
+    lane_history_t history;
 } lane_persisted_t;
 
 /* Whether something may be delivered to the entity: its state is known, and its owner has it, or
@@ -81,7 +84,44 @@ void persisted_leave(persisted_t **place);
 /* The entity is cleared: what its results that are not durable have changed does not count. */
 void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id);
 
-/* The state as it is stored, NULL: none is; false: it is not known, and is going to be. */
+/* ---- events ---- */
+
+/* The history of an entity to which something was delivered, whose type appends events. */
+history_t *persisted_history(router_t *router, shard_id_t shard, fabric_bytes_t type,
+                             fabric_bytes_t id);
+/* Whether a result with these effects goes on where the entity is, which its type's owner has. */
+bool persisted_goes_on(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                       fabric_bytes_t id, const journal_effects_t *effects);
+/* A result that counts has appended these events; `first` says whose they are. Returns them, with a
+ * reference for the message. */
+events_value_t *persisted_append(router_t *router, const store_event_t *first,
+                                 const journal_events_t *events);
+/* They are durable with this entry. Takes the reference. */
+void persisted_commit_events(router_t *router, events_value_t **value, uint64_t number);
+/* The owner cannot read the entity's snapshot: it gets all events instead. */
+void persisted_unreadable(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                          fabric_bytes_t id);
+/* The read about `histories` is over. Returns how many there were. */
+size_t persisted_events_loaded(router_t *router, uint32_t lane, fabric_error_t error,
+                               events_value_t **values, size_t count, size_t done);
+/* The first sequence that is nowhere, of a history that was read, which then rests; 0: none. */
+uint64_t persisted_take_gap(router_t *router, uint32_t lane, fabric_bytes_t type,
+                            fabric_bytes_t id);
+
+/* For those who read histories, beside activations. Between these two, what memory has of the
+ * entity's events stays, whether a slice settles it or not: so a read that is taken in between and
+ * what is here when it returns have all of them between them. Each hold wants one release, but for
+ * those of a lane that is dropped meanwhile. */
+void persisted_events_hold(router_t *router, shard_id_t shard, fabric_bytes_t type,
+                           fabric_bytes_t id);
+void persisted_events_release(router_t *router, shard_id_t shard, fabric_bytes_t type,
+                              fabric_bytes_t id);
+/* What memory has of the entity's events, in order, chained by `next`. They are durable up to the
+ * first one whose number is 0. Rows may have some of them, too. NULL: there are none. */
+const events_value_t *persisted_events(router_t *router, shard_id_t shard, fabric_bytes_t type,
+                                       fabric_bytes_t id);
+
+/* The state as it is stored, NULL: none is; false: it is not known, and is going to be read. */
 bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id,
                     const state_value_t **value);
 
@@ -112,5 +152,7 @@ void persisted_checkpoint_begins(lane_persisted_t *states);
 void persisted_take(lane_persisted_t *states, uint64_t slice);
 /* The slice with this state is settled. */
 void persisted_settled(router_t *router, const store_state_t *row, uint64_t slice);
+/* The slice with some of these events is. */
+void persisted_events_settled(router_t *router, const events_value_t *value, uint64_t slice);
 
 #endif

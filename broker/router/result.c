@@ -108,14 +108,18 @@ static void not_taken(router_t *router, message_t *message, const message_result
     bool handing_over = result->error == FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
     bool owned = entity->ownership->state == OWNERSHIP_OWNED;
     bool not_built = result->error == FABRIC_ERROR_NOT_BUILT;
+    bool unreadable = result->error == FABRIC_ERROR_SNAPSHOT_UNREADABLE;
     bool after_defect = result->error == FABRIC_ERROR_ENTITY_DEFECT || not_built ||
-                        result->error == FABRIC_ERROR_STATE_MISSING;
+                        result->error == FABRIC_ERROR_STATE_MISSING || unreadable;
     message->deliveries--; /* its handler certainly did not start */
     if (!handing_over && !after_defect && !(message->stored.flags & REQUEST_DURABLE)) {
         reject_volatile(router, message, result);
         return;
     }
     bool first = message->activation == entity->activation; /* sent together */
+    if (first && unreadable) {
+        persisted_unreadable(router, entity->ownership, entity_type(entity), entity_id(entity));
+    }
     come_back(router, message);
     if (owned && first && not_built) {
         entity_not_built(router, entity, result->payload);
@@ -225,36 +229,83 @@ static bool failure_fits(router_t *router, const message_t *message, const messa
     return !known || fabric_schema_check(failure->schema, result->payload, fault) == FABRIC_OK;
 }
 
-/* What is wrong with the state that comes with a result; NULL: nothing. A worker that knows another
- * version of the type sends its own, and may be the first one that has any. */
-static const char *state_fault(router_t *router, const message_t *message,
-                               const message_result_t *result, const store_state_t *state,
-                               fabric_schema_fault_t *fault)
+/* A worker that knows another version of the type sends its own, and may be the first one that has
+ * any. */
+static bool state_fits(const known_type_t *type, const journal_effects_t *effects,
+                       fabric_schema_fault_t *fault)
+{
+    const fabric_schema_t *schema = type ? type->description->state : NULL;
+    bool same = schema && effects->version == type->description->state_version;
+    return !same || effects->state.size == 0 ||
+           fabric_schema_check(schema, effects->state, fault) == FABRIC_OK;
+}
+
+/* So it does with events. What is wrong with them; NULL: nothing. */
+static const char *events_fault(const known_type_t *type, const journal_effects_t *effects,
+                                fabric_schema_fault_t *fault)
+{
+    store_event_t event;
+    journal_events_reader_t reader = journal_events_open(&effects->events);
+    while (journal_events_next(&reader, &event)) {
+        const event_description_t *known =
+            type ? type_description_event(type->description, event.tag, event.version) : NULL;
+        if (event.payload.size > LIMIT_PAYLOAD_BYTES_MAX) {
+            return "an event is over its limits";
+        }
+        if (known && fabric_schema_check(known->schema, event.payload, fault) != FABRIC_OK) {
+            return fault->text;
+        }
+    }
+    return NULL;
+}
+
+/* What a record holds beside reply and effects is less than this. */
+#define RECORD_REST_BYTES (4u << 10)
+
+/* What is wrong with the state or the events that come with a result; NULL: nothing. */
+static const char *effects_fault(router_t *router, const message_t *message,
+                                 const message_result_t *result, const journal_effects_t *effects,
+                                 fabric_schema_fault_t *fault)
 {
     const known_type_t *type = type_find(router, message->stored.type);
-    const fabric_schema_t *schema = type ? type->description->state : NULL;
-    if (!message->entity->ownership->persisted) {
+    const ownership_t *ownership = message->entity->ownership;
+    uint64_t bytes = result->payload.size + effects->state.size + effects->events.list.size;
+    bool appends = effects->events.count > 0 || effects->sequence > 0;
+    if (!ownership->persisted) {
         return "it has a state, and its type has none that is persisted";
     }
-    if (!(message->stored.flags & REQUEST_DURABLE) || result->status != STATUS_OK) {
-        return "it has a state, and is no reply to a durable message";
+    if (appends != ownership->appends) {
+        return appends ? "it has events, and its type appends none"
+                       : "it has a state, and its type appends events";
     }
-    if (state->state.size == 0 || state->state.size > LIMIT_PAYLOAD_BYTES_MAX) {
+    if (!(message->stored.flags & REQUEST_DURABLE) || result->status != STATUS_OK) {
+        return appends ? "it has events, and is no reply to a durable message"
+                       : "it has a state, and is no reply to a durable message";
+    }
+    bool empty = effects->state.size == 0 && effects->events.count == 0;
+    if (empty || effects->state.size > LIMIT_PAYLOAD_BYTES_MAX ||
+        bytes > JOURNAL_RECORD_BYTES_MAX - RECORD_REST_BYTES) {
         return "its state is over its limits";
     }
-    bool same = schema && state->version == type->description->state_version;
-    return same && fabric_schema_check(schema, state->state, fault) != FABRIC_OK ? fault->text
-                                                                                 : NULL;
+    bool contains =
+        effects->events.count == 0 || effects->sequence == journal_events_last(&effects->events);
+    if (appends && effects->state.size > 0
+            ? !contains
+            : effects->sequence > 0 || (appends && effects->version)) {
+        return "its snapshot is not that of its last event";
+    }
+    const char *wrong = events_fault(type, effects, fault);
+    return wrong || state_fits(type, effects, fault) ? wrong : fault->text;
 }
 
 /* Why the result must not reach the caller; NULL: it may. */
 static const char *content_fault(router_t *router, const message_t *message,
-                                 const message_result_t *result, const store_state_t *state,
+                                 const message_result_t *result, const journal_effects_t *effects,
                                  fabric_schema_fault_t *fault)
 {
-    const char *of_state = state ? state_fault(router, message, result, state, fault) : NULL;
-    if (of_state) {
-        return of_state;
+    const char *wrong = effects ? effects_fault(router, message, result, effects, fault) : NULL;
+    if (wrong) {
+        return wrong;
     }
     bool ok = result->status == STATUS_OK;
     bool typed = result->status == STATUS_TYPED_FAILURE;
@@ -288,10 +339,11 @@ typedef struct fault_text {
 /* Leaves in the result only what its status allows. A result that breaks the rules becomes a defect
  * with MalformedMessage. */
 static void result_check(router_t *router, const runner_t *runner, const message_t *message,
-                         message_result_t *result, const store_state_t *state, fault_text_t *text)
+                         message_result_t *result, const journal_effects_t *effects,
+                         fault_text_t *text)
 {
     fabric_schema_fault_t schema_fault;
-    const char *fault = content_fault(router, message, result, state, &schema_fault);
+    const char *fault = content_fault(router, message, result, effects, &schema_fault);
     if (fault) {
         snprintf(text->text, sizeof text->text, "the worker's result: %s", fault);
         violation_note(router, runner->peer, FABRIC_ERROR_MALFORMED_MESSAGE, text->text);
@@ -310,9 +362,34 @@ static void result_check(router_t *router, const runner_t *runner, const message
     }
 }
 
-/* `state`: that the message has left; NULL: it has changed none. */
+/* They count from now on. */
+static void keep_effects(router_t *router, message_t *message, const journal_effects_t *effects)
+{
+    const store_message_t *stored = &message->stored;
+    if (effects->state.size > 0) {
+        store_state_t state = {.type = stored->type,
+                               .entity = stored->entity,
+                               .shard = stored->shard,
+                               .version = effects->version,
+                               .sequence = effects->sequence,
+                               .state = effects->state};
+        message->left = persisted_change(router, entity_persisted_key(message->entity), &state);
+    }
+    if (effects->events.count > 0) {
+        store_event_t first = {.type = stored->type,
+                               .entity = stored->entity,
+                               .shard = stored->shard,
+                               .id = stored->id};
+        journal_events_t events = effects->events;
+        events.recorded_ms =
+            router->config.store_now_ms + (int64_t)(router->now_ms - router->started_ms);
+        message->events = persisted_append(router, &first, &events);
+    }
+}
+
+/* `effects`: what the message has left beside its reply; NULL: nothing. */
 static void settle(router_t *router, message_t *message, const message_result_t *result,
-                   const store_state_t *state)
+                   const journal_effects_t *effects)
 {
     if (result->status == STATUS_NOT_TAKEN) {
         not_taken(router, message, result);
@@ -324,31 +401,35 @@ static void settle(router_t *router, message_t *message, const message_result_t 
         return;
     }
     entity_t *entity = message->entity;
-    bool counts = result->status == STATUS_OK; /* the state */
+    bool counts = result->status == STATUS_OK;
     if (is_unhandled(message, result)) {
         message_finish_as_dead_letter(router, message, result, FABRIC_ERROR_MALFORMED_MESSAGE);
     } else {
-        if (state && counts) {
-            message->left = persisted_change(router, entity_persisted_key(entity), state);
+        if (effects && counts) {
+            keep_effects(router, message, effects);
         }
         message_finish(router, message, result);
     }
-    if (state && !counts) { /* what the worker goes on with is not what counts */
+    if (effects && !counts) { /* what the worker goes on with is not what counts */
         entity_restart(router, entity);
     }
 }
 
-static store_state_t state_of(const message_t *message, const message_result_state_t *changed)
+/* As order_fault, of a result with events, or with a snapshot of some. */
+static const char *sequence_fault(router_t *router, const message_t *message,
+                                  const journal_effects_t *effects)
 {
-    return (store_state_t){.type = message->stored.type,
-                           .entity = message->stored.entity,
-                           .shard = message->stored.shard,
-                           .version = changed ? (uint32_t)changed->version : 0,
-                           .state = changed ? changed->state : (fabric_bytes_t){NULL, 0}};
+    const store_message_t *stored = &message->stored;
+    const ownership_t *ownership = message->entity->ownership;
+    bool appends = effects && (effects->events.count > 0 || effects->sequence > 0);
+    return !appends || !ownership->appends ||
+                   persisted_goes_on(router, ownership, stored->type, stored->entity, effects)
+               ? NULL
+               : "the worker's events are not the next ones of the entity";
 }
 
 static void receive(router_t *router, runner_t *runner, const message_result_t *received,
-                    const message_result_state_t *changed)
+                    const journal_effects_t *effects)
 {
     settlement_count_result(&runner->settlement);
     message_t *message = awaited_message(router, runner, received);
@@ -357,8 +438,9 @@ static void receive(router_t *router, runner_t *runner, const message_result_t *
         return;
     }
     entity_t *entity = message->entity;
-    bool not_taken = received->status == STATUS_NOT_TAKEN && !changed;
+    bool not_taken = received->status == STATUS_NOT_TAKEN && !effects;
     const char *fault = not_taken ? NULL : order_fault(router, message);
+    fault = fault ? fault : sequence_fault(router, message, effects);
     poison_result_came(router, runner, message);
     if (fault && has_ended_with_state(router, message, received)) {
         take_back(router, message);
@@ -367,9 +449,8 @@ static void receive(router_t *router, runner_t *runner, const message_result_t *
     } else {
         fault_text_t text;
         message_result_t result = *received;
-        store_state_t state = state_of(message, changed);
-        result_check(router, runner, message, &result, changed ? &state : NULL, &text);
-        settle(router, message, &result, changed ? &state : NULL);
+        result_check(router, runner, message, &result, effects, &text);
+        settle(router, message, &result, effects);
     }
     entity_end_restart(entity);
     entity_dispatch(router, entity);
@@ -381,17 +462,8 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
     receive(router, runner, result, NULL);
 }
 
-void result_received_with_state(router_t *router, runner_t *runner,
-                                const message_result_state_t *changed)
+void result_received_with_effects(router_t *router, runner_t *runner,
+                                  const message_result_t *result, const journal_effects_t *effects)
 {
-    message_result_t result = {.shard = changed->shard,
-                               .home_epoch = changed->home_epoch,
-                               .owner_sequence = changed->owner_sequence,
-                               .activation = changed->activation,
-                               .request_id = changed->request_id,
-                               .status = changed->status,
-                               .error = changed->error,
-                               .code = changed->code,
-                               .payload = changed->payload};
-    receive(router, runner, &result, changed);
+    receive(router, runner, result, effects);
 }

@@ -263,6 +263,18 @@ bool router_take_states(router_t *router, uint32_t lane, router_states_t *read);
 void router_states_loaded(router_t *router, uint32_t lane, fabric_error_t error,
                           state_value_t **values, size_t count, size_t done, uint64_t now_ms);
 
+/* Events to read, as store_driver.load_events does; one read at a time for each lane. */
+typedef struct router_events {
+    const store_history_t *histories; /* valid until router_events_loaded */
+    size_t count;
+    uint64_t bytes_max;
+} router_events_t;
+bool router_take_events(router_t *router, uint32_t lane, router_events_t *read);
+/* As loader_load_events reads them; the router takes the values, and the array stays the caller's.
+ * After an error there are none, and the router asks again. */
+void router_events_loaded(router_t *router, uint32_t lane, fabric_error_t error,
+                          events_value_t **values, size_t count, size_t done, uint64_t now_ms);
+
 /* ---- lanes: look-ups ---- */
 
 /* A look-up of calls and of primary keys in the store, beside what the lanes append; one at a time
@@ -435,12 +447,14 @@ typedef struct router_counters {
     uint64_t loaded;         /* messages that were loaded from rows */
     uint64_t states_changed; /* results that have changed a persisted state */
     uint64_t states_given;   /* persisted states that owners were told */
-    uint64_t damaged;        /* stored messages and replies that are none */
-    uint64_t parked;         /* entities that wait for operators, now */
-    uint64_t kept_alive;     /* entities that are kept alive, now */
-    uint64_t kept_aside;     /* those of them that are not woken, since owners died of it, now */
-    uint64_t kept_refused;   /* said to be kept alive, beyond LIMIT_KEPT_ALIVE_MAX of their lane */
-    uint64_t woken;          /* instances that owners were asked to make */
+    uint64_t events_appended;  /* by results that count */
+    uint64_t histories_broken; /* lacked an event when an activation was to begin */
+    uint64_t damaged;          /* stored messages and replies that are none */
+    uint64_t parked;           /* entities that wait for operators, now */
+    uint64_t kept_alive;       /* entities that are kept alive, now */
+    uint64_t kept_aside;       /* those of them that are not woken, since owners died of it, now */
+    uint64_t kept_refused; /* said to be kept alive, beyond LIMIT_KEPT_ALIVE_MAX of their lane */
+    uint64_t woken;        /* instances that owners were asked to make */
 
     /* Messages that were dropped without an answer. */
     uint64_t outdated;     /* messages on connections that are replaced or given up */

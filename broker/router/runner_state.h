@@ -43,6 +43,7 @@ struct runner {
     char name[256];
     wire_writer_t types; /* names of the types that it brings, each after a byte with its size */
     wire_writer_t persisted; /* likewise of those of them whose states are persisted */
+    wire_writer_t appending; /* and of those that append events */
     entity_t *waiting;       /* entities that wait for credit */
     UT_hash_handle by_incarnation;
 };
@@ -67,6 +68,8 @@ void runner_destroy(runner_t *runner);
 bool runner_brings(const runner_t *runner, fabric_bytes_t type);
 /* Whether it brings the type with a persisted state. This broker may not have learned of that. */
 bool runner_persists(const runner_t *runner, fabric_bytes_t type);
+/* The same of a type that appends events. */
+bool runner_appends(const runner_t *runner, fabric_bytes_t type);
 /* Whether the runner takes part, or may come back, and may own entities of the type. */
 bool runner_may_own(const runner_t *runner, fabric_bytes_t type);
 /* The same, and its standing allows that it is given such entities. */

@@ -56,7 +56,9 @@ static void keep_type_names(runner_t *runner, fabric_bytes_t types)
     type_description_t *description = NULL;
     for (uint32_t i = 0; i < count && !type_description_parse(&reader, &description); i++) {
         add_name(&runner->types, description->name);
-        if (description->state && description->event_count == 0) {
+        if (description->event_count > 0) {
+            add_name(&runner->appending, description->name);
+        } else if (description->state) {
             add_name(&runner->persisted, description->name);
         }
         type_description_destroy(&description);
@@ -96,6 +98,11 @@ bool runner_persists(const runner_t *runner, fabric_bytes_t type)
     return has_name(&runner->persisted, type);
 }
 
+bool runner_appends(const runner_t *runner, fabric_bytes_t type)
+{
+    return has_name(&runner->appending, type);
+}
+
 bool runner_may_own(const runner_t *runner, fabric_bytes_t type)
 {
     bool present = runner->state == RUNNER_JOINED || runner->state == RUNNER_MISSING;
@@ -130,6 +137,7 @@ void runner_destroy(runner_t *runner)
 {
     wire_writer_destroy(&runner->types);
     wire_writer_destroy(&runner->persisted);
+    wire_writer_destroy(&runner->appending);
     free(runner);
 }
 

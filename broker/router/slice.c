@@ -250,6 +250,68 @@ static void take_keys(const router_t *router, checkpoint_t *checkpoint, lane_key
     }
 }
 
+/* ---- events ---- */
+
+static void add_event(checkpoint_slice_t *slice, const events_value_t *value, store_event_t event)
+{
+    slice->events = memory_reserve(slice->events, slice->event_count + 1, &slice->event_capacity,
+                                   sizeof *slice->events);
+    event.type = value->type;
+    event.entity = value->entity;
+    event.shard = value->shard;
+    event.number = value->number;
+    event.id = value->id;
+    event.recorded_ms = value->events.recorded_ms;
+    slice->events[slice->event_count++] = event;
+}
+
+static void share_value(checkpoint_slice_t *slice, events_value_t *value)
+{
+    slice->event_values = memory_reserve((void *)slice->event_values, slice->event_value_count + 1,
+                                         &slice->event_value_capacity, sizeof(events_value_t *));
+    slice->event_values[slice->event_value_count++] = events_value_share(value);
+}
+
+/* Takes what no slice has of the value. false: there is no room for all of it. */
+static bool take_value(const router_t *router, checkpoint_slice_t *slice, events_value_t *value)
+{
+    uint32_t taken = 0;
+    bool fits = true;
+    store_event_t event;
+    journal_events_reader_t reader = journal_events_open(&value->events);
+    while (fits && journal_events_next(&reader, &event)) {
+        uint64_t names = value->type.size + value->entity.size + event.tag.size;
+        fits = taken < value->taken ||
+               reserve(router, slice, 1, RECORD_BYTES + names + event.payload.size);
+        if (fits && taken++ >= value->taken) {
+            add_event(slice, value, event);
+        }
+    }
+    if (taken > value->taken) {
+        share_value(slice, value);
+        history_take(value, taken, slice->number);
+    }
+    return fits;
+}
+
+/* Takes all of the entity's events that are durable. false: there is no room for all of them. */
+static bool take_history(const router_t *router, checkpoint_slice_t *slice, history_t *history)
+{
+    events_value_t *value;
+    while ((value = history_next_value(history))) {
+        if (!take_value(router, slice, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void take_events(const router_t *router, checkpoint_slice_t *slice, lane_history_t *lane)
+{
+    while (lane->current && take_history(router, slice, lane->current)) {
+    }
+}
+
 /* ---- persisted states ---- */
 
 static void add_state(const checkpoint_t *checkpoint, checkpoint_slice_t *slice,
@@ -269,6 +331,10 @@ static void take_states(const router_t *router, checkpoint_t *checkpoint, lane_p
     checkpoint_slice_t *slice = &checkpoint->slice;
     while (states->current) {
         state_value_t *value = states->current->durable;
+        history_t *history = states->current->history; /* its row comes behind those of events */
+        if (history && !take_history(router, slice, history)) {
+            return;
+        }
         if (!reserve(router, slice, 1, RECORD_BYTES + value->size)) {
             return;
         }
@@ -339,6 +405,14 @@ static void free_states(checkpoint_slice_t *slice)
     slice->state_count = 0;
 }
 
+static void free_events(checkpoint_slice_t *slice)
+{
+    for (size_t i = 0; i < slice->event_value_count; i++) {
+        events_value_drop(&slice->event_values[i]);
+    }
+    slice->event_value_count = slice->event_count = 0;
+}
+
 static void reset(checkpoint_slice_t *slice)
 {
     if (!slice->writer) {
@@ -347,6 +421,7 @@ static void reset(checkpoint_slice_t *slice)
     journal_writer_reset(slice->writer);
     free_dead(slice);
     free_states(slice);
+    free_events(slice);
     slice->put_count = slice->amendment_count = slice->delete_count = 0;
     slice->scheduled_count = slice->unscheduled_count = 0;
     slice->entity_count = slice->name_bytes = slice->rows = 0;
@@ -412,7 +487,8 @@ static bool is_used_up(const checkpoint_t *checkpoint, const router_lane_t *lane
            checkpoint->deletes_taken == current->delete_count &&
            checkpoint->unscheduled_taken == current->unscheduled_count &&
            checkpoint->dead_taken == current->dead_count && !lane->keys.current &&
-           !lane->persisted.current && !lane->alive.current && !clears_next(&lane->clears);
+           !lane->persisted.current && !lane->persisted.history.current && !lane->alive.current &&
+           !clears_next(&lane->clears);
 }
 
 void slice_fill(router_t *router, checkpoint_t *checkpoint)
@@ -428,6 +504,7 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
     take_dead(router, checkpoint);
     take_deletes(router, checkpoint);
     take_keys(router, checkpoint, &lane->keys);
+    take_events(router, slice, &lane->persisted.history);
     take_states(router, checkpoint, &lane->persisted);
     take_kept(router, checkpoint, &lane->alive);
     const store_clear_t *clear = take_clear(router, checkpoint, &lane->clears);
@@ -448,6 +525,8 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .dead_count = slice->dead_count,
                                               .keys = slice->keys,
                                               .key_count = slice->key_count,
+                                              .events = slice->events,
+                                              .event_count = slice->event_count,
                                               .states = slice->states,
                                               .state_count = slice->state_count,
                                               .kept = slice->kept,
@@ -475,6 +554,9 @@ void slice_destroy(checkpoint_slice_t *slice)
     free(slice->keys);
     free(slice->kept);
     free(slice->replies);
+    free_events(slice);
+    free(slice->events);
+    free((void *)slice->event_values);
     free_states(slice);
     free(slice->states);
     free(slice->state_values);

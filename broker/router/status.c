@@ -144,7 +144,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 34);
+    wire_put_map(document, 36);
     document_put_uint(document, "accepted", counters->accepted);
     document_put_uint(document, "ended", counters->ended);
     document_put_uint(document, "pending", counters->pending);
@@ -173,6 +173,8 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     document_put_uint(document, "loaded", counters->loaded);
     document_put_uint(document, "states_changed", counters->states_changed);
     document_put_uint(document, "states_given", counters->states_given);
+    document_put_uint(document, "events_appended", counters->events_appended);
+    document_put_uint(document, "histories_broken", counters->histories_broken);
     document_put_uint(document, "damaged", counters->damaged);
     document_put_uint(document, "outdated", counters->outdated);
     document_put_uint(document, "unidentified", counters->unidentified);

@@ -70,6 +70,29 @@ static void take_states(storage_t *storage, load_operation_t *operation)
     loaded_states_clear(states);
 }
 
+static void feed_events(storage_t *storage, uint32_t number)
+{
+    router_events_t read;
+    load_operation_t *operation = &storage->lanes[number].events;
+    if (router_take_events(storage->router, number, &read)) {
+        *operation = (load_operation_t){.kind = LOADER_EVENTS,
+                                        .lane = number,
+                                        .histories = read.histories,
+                                        .history_count = read.count,
+                                        .bytes_max = read.bytes_max};
+        loader_actor_send(storage->loader, operation);
+    }
+}
+
+static void take_events(storage_t *storage, load_operation_t *operation)
+{
+    loaded_events_t *events = &operation->events;
+    router_events_loaded(storage->router, operation->lane, operation->error, events->values,
+                         events->count, events->done, storage->now_ms);
+    events->count = 0; /* the router has taken them */
+    loaded_events_clear(events);
+}
+
 /* At most one answer in a turn: each is work for the router. */
 static void take_loader(storage_t *storage, loader_actor_t *loader)
 {
@@ -99,6 +122,9 @@ static void take_loader(storage_t *storage, loader_actor_t *loader)
         break;
     case LOADER_STATES:
         take_states(storage, operation);
+        break;
+    case LOADER_EVENTS:
+        take_events(storage, operation);
         break;
     }
 }
@@ -289,6 +315,7 @@ void storage_feed(storage_t *storage, uint64_t now_ms)
         feed_scheduled(storage, i);
         feed_search(storage, i);
         feed_states(storage, i);
+        feed_events(storage, i);
         feed_lookup(storage, i);
     }
 }

@@ -47,9 +47,10 @@ uint32_t type_concurrency(router_t *router, fabric_bytes_t name);
 uint32_t type_mailbox_capacity(router_t *router, fabric_bytes_t name);
 /* The options of the type; the defaults for one that is not registered. */
 type_options_t type_options(router_t *router, fabric_bytes_t name);
-/* The schema of the type's persisted state; NULL: the state is not persisted, or the type is not
- * registered. */
-const fabric_schema_t *type_state(router_t *router, fabric_bytes_t name);
+/* Whether the type's state is persisted as it is; whether the type appends events. false as well
+ * for a type that is not registered. */
+bool type_persists(router_t *router, fabric_bytes_t name);
+bool type_appends(router_t *router, fabric_bytes_t name);
 void types_destroy(router_t *router);
 
 #endif

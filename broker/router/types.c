@@ -132,10 +132,16 @@ uint32_t type_mailbox_capacity(router_t *router, fabric_bytes_t name)
     return type ? type->description->mailbox_capacity : UINT32_MAX;
 }
 
-const fabric_schema_t *type_state(router_t *router, fabric_bytes_t name)
+bool type_persists(router_t *router, fabric_bytes_t name)
 {
     const known_type_t *type = type_find(router, name);
-    return type && type->description->event_count == 0 ? type->description->state : NULL;
+    return type && type->description->event_count == 0 && type->description->state;
+}
+
+bool type_appends(router_t *router, fabric_bytes_t name)
+{
+    const known_type_t *type = type_find(router, name);
+    return type && type->description->event_count > 0;
 }
 
 type_options_t type_options(router_t *router, fabric_bytes_t name)

@@ -158,7 +158,8 @@ void entity_refused(router_t *router, entity_t *entity, fabric_error_t error)
         return; /* the message is one of several that were sent together */
     }
     bool restarted = error == FABRIC_ERROR_ENTITY_DEFECT || /* its new activation is to be taken */
-                     error == FABRIC_ERROR_STATE_MISSING;
+                     error == FABRIC_ERROR_STATE_MISSING ||
+                     error == FABRIC_ERROR_SNAPSHOT_UNREADABLE;
     if (!restarted || entity->refusals > 0) {
         entity_pause(router, entity, entity->refusals);
     }

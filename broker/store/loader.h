@@ -72,4 +72,17 @@ FABRIC_MUST_USE fabric_error_t loader_load_states(loader_t *loader, uint32_t lan
                                                   uint64_t bytes_max, loaded_states_t *states);
 void loaded_states_clear(loaded_states_t *states);
 
+/* Events, as store_driver.load_events: history by history, in the order of their sequences. A
+ * history that was not read to its end goes on behind the last one of its values. */
+typedef struct loaded_events {
+    events_value_t **values; /* an array of the caller's, as are the values */
+    size_t count;
+    size_t done; /* histories that were read to their ends, or limits */
+} loaded_events_t;
+/* SHUTTING_DOWN: there are none. */
+FABRIC_MUST_USE fabric_error_t loader_load_events(loader_t *loader, uint32_t lane,
+                                                  const store_history_t *histories, size_t count,
+                                                  uint64_t bytes_max, loaded_events_t *events);
+void loaded_events_clear(loaded_events_t *events);
+
 #endif

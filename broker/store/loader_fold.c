@@ -340,6 +340,7 @@ void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoptio
     sort_items(reading, lanes, adoption);
     copy_clears(reading, adoption);
     loader_take_states(reading, adoption);
+    loader_take_events(reading, adoption);
     drop_empty_backlogs(reading);
     adoption->scheduled = reading->scheduled;
     adoption->backlogs = reading->backlogs;

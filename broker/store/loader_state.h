@@ -44,6 +44,8 @@ void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoptio
 void loader_reading_clear(reading_t *reading);
 /* The last state of each entity that the entries have changed (loader_states.c). */
 void loader_take_states(const reading_t *reading, adoption_t *adoption);
+/* The events that the entries have (loader_events.c). */
+void loader_take_events(const reading_t *reading, adoption_t *adoption);
 
 /* Add a row to the message_chain_t that `context` is: of store_driver.load_rows, and of
  * load_scheduled. */

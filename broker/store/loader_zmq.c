@@ -31,6 +31,11 @@ static void run_operation(loader_t *loader, load_operation_t *operation)
             loader_load_states(loader, operation->lane, operation->names, operation->name_count,
                                operation->bytes_max, &operation->states);
         break;
+    case LOADER_EVENTS:
+        operation->error =
+            loader_load_events(loader, operation->lane, operation->histories,
+                               operation->history_count, operation->bytes_max, &operation->events);
+        break;
     }
 }
 
@@ -80,6 +85,7 @@ void loader_actor_stop(loader_actor_t *self)
         adoption_clear(&operation->adoption);
         message_chain_destroy(&operation->rows);
         loaded_states_clear(&operation->states);
+        loaded_events_clear(&operation->events);
     }
     actor_close(&self->base.actor);
     loader_clear(&self->loader);

@@ -122,6 +122,7 @@ static void operation_free(operation_t *operation)
     adoption_clear(&operation->adoption);
     message_chain_destroy(&operation->rows.first);
     loaded_states_clear(&operation->states);
+    loaded_events_clear(&operation->events);
     finder_answer_clear(&operation->answer);
     free(operation);
 }
@@ -235,6 +236,11 @@ static void run_operation(broker_actor_t *actor, operation_t *operation)
         operation->error = loader_load_states(&life->loader, operation->hold.lane,
                                               operation->wanted.names, operation->wanted.count,
                                               operation->wanted.bytes_max, &operation->states);
+        break;
+    case OPERATION_EVENTS:
+        operation->error = loader_load_events(
+            &life->loader, operation->hold.lane, operation->histories.histories,
+            operation->histories.count, operation->histories.bytes_max, &operation->events);
         break;
     case OPERATION_FIND:
         find(life, operation);

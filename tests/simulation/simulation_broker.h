@@ -46,6 +46,7 @@ typedef enum operation_kind {
     OPERATION_LOAD_SCHEDULED, /* `scheduled` -> `rows`, `ended` */
     OPERATION_SEARCH,         /* `search` -> `rows` */
     OPERATION_STATES,         /* `wanted` -> `states` */
+    OPERATION_EVENTS,         /* `histories` -> `events` */
     /* of the finder */
     OPERATION_FIND /* `lookup` -> `answer` */
 } operation_kind_t;
@@ -54,7 +55,7 @@ typedef enum operation_kind {
 typedef struct operation {
     operation_kind_t kind;
     fabric_error_t error;
-    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, SEARCH, STATES, FIND: the lane only */
+    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, SEARCH, STATES, EVENTS, FIND: the lane only */
     uint64_t number, log_bytes;
     append_part_t parts[SIMULATION_LANES_MAX];
     size_t part_count;
@@ -67,6 +68,8 @@ typedef struct operation {
     router_search_t search;
     router_states_t wanted;
     loaded_states_t states;
+    router_events_t histories;
+    loaded_events_t events;
     bool ended;
     message_chain_t rows;
     size_t done;

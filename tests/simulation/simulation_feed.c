@@ -96,6 +96,12 @@ static void feed_lane(broker_life_t *life, uint32_t lane)
             &life->actors[ACTOR_LOADER],
             &(operation_t){.kind = OPERATION_STATES, .hold.lane = lane, .wanted = states});
     }
+    router_events_t events;
+    if (router_take_events(life->router, lane, &events)) {
+        broker_actor_send(
+            &life->actors[ACTOR_LOADER],
+            &(operation_t){.kind = OPERATION_EVENTS, .hold.lane = lane, .histories = events});
+    }
     router_lookup_t lookup;
     if (router_take_lookup(life->router, lane, &lookup)) {
         broker_actor_send(
@@ -252,6 +258,15 @@ static void take_states(broker_life_t *life, operation_t *read)
     states->count = 0; /* the router has taken them */
 }
 
+static void take_events(broker_life_t *life, operation_t *read)
+{
+    loaded_events_t *events = &read->events;
+    world.result->reread += events->count;
+    router_events_loaded(life->router, read->hold.lane, read->error, events->values, events->count,
+                         events->done, process_now_ms(life->process));
+    events->count = 0; /* the router has taken them */
+}
+
 static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t *operation)
 {
     switch (operation->kind) {
@@ -293,6 +308,9 @@ static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t
     case OPERATION_STATES:
         take_states(life, operation);
         break;
+    case OPERATION_EVENTS:
+        take_events(life, operation);
+        break;
     case OPERATION_FIND:
         take_found(life, operation);
         break;
@@ -313,7 +331,8 @@ void broker_take_report(broker_life_t *life, broker_actor_t *actor, operation_t 
 {
     bool asked = operation->kind == OPERATION_FIND || operation->kind == OPERATION_LOAD ||
                  operation->kind == OPERATION_LOAD_SCHEDULED ||
-                 operation->kind == OPERATION_SEARCH || operation->kind == OPERATION_STATES;
+                 operation->kind == OPERATION_SEARCH || operation->kind == OPERATION_STATES ||
+                 operation->kind == OPERATION_EVENTS;
     if (!operation->error || (asked && operation->error != FABRIC_ERROR_SHUTTING_DOWN)) {
         take_success(life, actor, operation); /* the router learns of errors of what it asked for */
     } else if (operation->error == FABRIC_ERROR_FENCED) {

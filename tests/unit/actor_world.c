@@ -213,7 +213,9 @@ store_entry_t world_append(actor_world_t *world, const store_hold_t *hold,
             journal_put_dead(writer, end->message, end->position, end->reply, end->attempts,
                              end->cause, end->text);
         } else {
-            journal_put_result(writer, end->message, end->position, end->reply);
+            journal_effects_t effects = batch_end_effects(end);
+            journal_put_result_with_effects(writer, end->message, end->position, end->reply,
+                                            &effects);
         }
     }
     for (size_t i = 0; i < batch->clear_count; i++) {

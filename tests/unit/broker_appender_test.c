@@ -97,6 +97,40 @@ static void records_stand_in_order(void **state)
     free((void *)entry.body.data);
 }
 
+/* A later end of the entry has the entity's state, but the events are all there. */
+static void a_result_has_its_events(void **state)
+{
+    fixture_t *f = *state;
+    sample_t *sample = &f->samples[0];
+    wire_writer_t list = {0};
+    journal_events_put(&list, fabric_bytes_of("Paid"), 7, fabric_bytes_of("p"));
+    journal_events_t events[] = {{3, 1, 1790, wire_writer_bytes(&list)},
+                                 {4, 1, 1791, wire_writer_bytes(&list)}};
+    store_state_t snapshot = {.version = 2, .state = fabric_bytes_of("s"), .sequence = 4};
+    sample->ends[0].events = &events[0];
+    sample->ends[1].events = &events[1];
+    sample->ends[1].state = &snapshot;
+    lane_batch_t batch = sample_ends(sample, 0, 3);
+    fixture_put(f, 0, batch);
+    assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
+    store_entry_t entry = {0};
+    assert_int_equal(f->world->store->driver->read_journal(f->world->store, 0, f->parts[0].number,
+                                                           STORE_ENTRY_ALL, 1, UINT64_MAX,
+                                                           copy_entry, &entry),
+                     FABRIC_OK);
+    journal_reader_t reader;
+    journal_record_t record;
+    assert_int_equal(journal_reader_open(&reader, entry.body, NULL), FABRIC_OK);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(journal_read_next(&reader, &record), JOURNAL_READ_RECORD);
+        assert_int_equal(record.events.first, i < 2 ? 3 + i : 0);
+        assert_int_equal(record.events.recorded_ms, i < 2 ? 1790 + i : 0);
+        assert_int_equal(record.state.sequence, i == 1 ? 4 : 0);
+    }
+    wire_writer_destroy(&list);
+    free((void *)entry.body.data);
+}
+
 static void a_statement_has_a_largest_size(void **state)
 {
     fixture_t *f = *state;
@@ -416,6 +450,7 @@ int main(void)
         TEST(one_statement_holds_the_entries_of_all_lanes),
         TEST(an_entry_tells_who_wrote_it_and_when),
         TEST(records_stand_in_order),
+        TEST(a_result_has_its_events),
         TEST(a_statement_has_a_largest_size),
         TEST(test_nt_14_busy_is_tried_again_with_jitter),
         TEST(busy_is_not_tried_again_by_an_actor_that_stops),

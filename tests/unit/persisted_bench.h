@@ -126,7 +126,7 @@ static inline void change(bench_t *bench, const message_deliver_t *delivery, uns
 }
 
 /* The state in the end of the lane's batch. */
-static const store_state_t *appended(bench_t *bench)
+static inline const store_state_t *appended(bench_t *bench)
 {
     const lane_batch_t *batch = driver_take_batch(bench->driver, bench->lane);
     assert_non_null(batch);

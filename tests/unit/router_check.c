@@ -237,6 +237,34 @@ static uint64_t other_shares(const router_t *router)
     return shares;
 }
 
+/* Values in order, with what is not durable last; the bytes of all of it. */
+static uint64_t check_history(const history_t *history)
+{
+    uint64_t bytes = sizeof *history;
+    bool joins = history->stage != HISTORY_RESTS || history->readers > 0;
+    for (const events_value_t *value = history->values; value; value = value->next) {
+        const events_value_t *next = value->next;
+        bytes += value->size;
+        router_expect("events behind others that are not durable",
+                      next && value->number == 0 && next->number > 0, false);
+        router_expect("events out of order",
+                      next && next->events.first <= journal_events_last(&value->events), false);
+        router_expect("events that are in a slice, and not durable",
+                      value->number == 0 && value->taken > 0, false);
+        router_expect("events that wait for no slice",
+                      value->number > 0 && value->taken < value->events.count && !history->changes,
+                      false);
+        router_expect("settled events that nobody joins", value->settled && !joins, false);
+    }
+    for (const events_value_t *value = history->loaded; value; value = value->next) {
+        bytes += value->size;
+    }
+    router_expect("what a history that rests has read",
+                  history->stage == HISTORY_RESTS && history->loaded, false);
+    router_expect("bytes of a history", history->bytes, bytes);
+    return bytes;
+}
+
 static void check_states(const router_t *router)
 {
     uint64_t bytes = 0;
@@ -251,6 +279,7 @@ static void check_states(const router_t *router)
             bytes += sizeof *state + state->name_size;
             shares += share_of(state->newest) + share_of(state->durable);
             listed += state->list != NULL;
+            bytes += state->history ? check_history(state->history) : 0;
             bool read = state->list == &states->wanted || state->list == &states->reading;
             router_expect("a state that is to be read", read && state->known, false);
             router_expect("a settled state that is not durable",

@@ -29,7 +29,6 @@ void driver_config(router_config_t *config)
 }
 
 driver_told_t driver_told = {.mailbox_capacity = 4096, .concurrency = 1};
-
 static const fabric_choice_t failure_items[] = {
     FABRIC_VARIANT(DRIVER_FAILURE, "NoItem", item_schema, NULL)};
 static const fabric_choices_t failures = FABRIC_CHOICES("AddFailure", failure_items);
@@ -45,6 +44,7 @@ static void put_types(wire_writer_t *writer, const char *name)
         {.tag = "Add", .durable = true, .request = item, .reply = item, .failures = failed},
         {.tag = "Peek", .request = item, .reply = item},
     };
+    event_description_t event = {.tag = "Paid", .version = 1, .schema = driver_told.event};
     type_description_t type = {.group = "default",
                                .mailbox_capacity = driver_told.mailbox_capacity,
                                .concurrency = driver_told.concurrency,
@@ -52,7 +52,9 @@ static void put_types(wire_writer_t *writer, const char *name)
                                .state = driver_told.state,
                                .state_version = driver_told.state != NULL,
                                .messages = messages,
-                               .message_count = 2};
+                               .message_count = 2,
+                               .events = &event,
+                               .event_count = driver_told.event != NULL};
     snprintf(type.name, sizeof type.name, "%s", name);
     type_description_put(&type, writer);
 }
