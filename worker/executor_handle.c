@@ -62,9 +62,10 @@ static bool is_persisted(const executor_t *executor, const entity_t *entity)
 }
 
 /* `flags` are those of the message. */
-static void put(executor_t *executor, const entity_t *entity, uint64_t flags,
+static void put(executor_t *executor, entity_t *entity, uint64_t flags,
                 const message_result_t *result)
 {
+    entity_note_early(entity, flags, result->request_id);
     bool kept = flags & REQUEST_DURABLE && !is_persisted(executor, entity);
     output_put_result(&executor->output, entity->ownership->source, result, kept, executor->now_ms);
 }
@@ -99,8 +100,8 @@ static void report_defect(executor_t *executor, const entity_t *entity, fabric_b
 
 /* A message that cannot be decoded, or whose reply cannot be encoded, fails by itself: the entity
  * goes on. */
-static void put_malformed(executor_t *executor, const entity_t *entity,
-                          const message_deliver_t *delivery, const char *text)
+static void put_malformed(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                          const char *text)
 {
     message_result_t result = result_of(entity, delivery->activation, delivery->request_id);
     result.status = STATUS_DEFECT;
@@ -591,8 +592,7 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
     return true;
 }
 
-static void put_completion(executor_t *executor, const entity_t *entity,
-                           const fabric_pending_t *pending)
+static void put_completion(executor_t *executor, entity_t *entity, const fabric_pending_t *pending)
 {
     message_result_t result = result_of(entity, pending->activation, pending->request_id);
     result.status = pending->status;
@@ -607,6 +607,7 @@ static void put_completion(executor_t *executor, const entity_t *entity,
     } else {
         output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
         result.home_epoch = pending->token.home_epoch;
+        entity_note_early(entity, pending->flags, pending->request_id);
         if (pending->flags & REQUEST_DURABLE) {
             kept_results_hold(&entity->ownership->kept, &result);
         }

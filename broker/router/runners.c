@@ -59,6 +59,7 @@ static void keep_type_names(runner_t *runner, fabric_bytes_t types)
         if (description->state) {
             add_name(&runner->persisted, description->name);
         }
+        runner->knows_early = runner->knows_early || description->early;
         type_description_destroy(&description);
     }
 }

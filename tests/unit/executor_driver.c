@@ -27,22 +27,27 @@ static const fabric_field_t label_fields[] = {FABRIC_STRING(label_t, text)};
 static const fabric_schema_t label_schema = FABRIC_SCHEMA("Label", label_t, label_fields);
 
 #define NONE &fabric_schema_empty
-static const fabric_message_type_t add_message = {"Add", &amount_schema, &amount_schema,
-                                                  true,  NULL,           NULL};
-static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL, NULL};
-static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL, NULL};
-static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false, NULL, NULL};
-static const fabric_message_type_t linger_message = {"Linger", &amount_schema, NONE,
-                                                     true,     NULL,           NULL};
-static const fabric_message_type_t keep_message = {"Keep", &amount_schema, NONE, true, NULL, NULL};
-static const fabric_message_type_t end_message = {"End", &amount_schema, &amount_schema,
-                                                  true,  NULL,           NULL};
-static const fabric_message_type_t hold_message = {"Hold", NONE, &amount_schema, true, NULL, NULL};
-static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL, NULL};
-static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL, NULL};
-static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema,
-                                                    true,    NULL, NULL};
-static const fabric_message_type_t obey_message = {"Obey", NONE, NONE, true, NULL, NULL};
+static const fabric_message_type_t add_message = {"Add", &amount_schema, &amount_schema, true,
+                                                  NULL,  NULL,           false};
+static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL, NULL, false};
+static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL, NULL, false};
+static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false,
+                                                   NULL,   NULL, false};
+static const fabric_message_type_t linger_message = {"Linger", &amount_schema, NONE, true,
+                                                     NULL,     NULL,           false};
+static const fabric_message_type_t keep_message = {"Keep", &amount_schema, NONE, true,
+                                                   NULL,   NULL,           false};
+static const fabric_message_type_t end_message = {"End", &amount_schema, &amount_schema, true,
+                                                  NULL,  NULL,           false};
+static const fabric_message_type_t hold_message = {"Hold", NONE, &amount_schema, true,
+                                                   NULL,   NULL, false};
+static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true,
+                                                    NULL,    NULL, false};
+static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true,
+                                                  NULL,  NULL, false};
+static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema, true,
+                                                    NULL,    NULL, false};
+static const fabric_message_type_t obey_message = {"Obey", NONE, NONE, true, NULL, NULL, false};
 
 static executor_driver_t *present; /* for handlers */
 

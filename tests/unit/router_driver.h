@@ -68,6 +68,7 @@ typedef struct driver_told {
     uint32_t mailbox_capacity, concurrency;
     type_options_t options;
     fabric_schema_t *state; /* persisted, of version 1; NULL: it is not */
+    bool early;             /* Add has early delivery */
     bool untold;            /* a new driver is told of no type */
 } driver_told_t;
 extern driver_told_t driver_told;

@@ -577,7 +577,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 7
+#define FABRIC_MODULE_ABI 8
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
