@@ -146,6 +146,7 @@ static fabric_result_t hold(fabric_context_t *context, void *state, const void *
         {&bench_messages[class][BENCH_ASK_VOLATILE], ask},                                         \
         {&bench_messages[class][BENCH_TELL_DURABLE], tell},                                        \
         {&bench_messages[class][BENCH_TELL_VOLATILE], tell},                                       \
+        {&bench_messages[class][BENCH_ASK_EARLY], ask},                                            \
     {                                                                                              \
         &bench_messages[class][BENCH_HOLD_DURABLE], hold                                           \
     }

@@ -52,6 +52,9 @@ static bench_kind_t kind_of(const options_t *options, bool tell)
     if (options->state_bytes > 0) {
         return tell ? BENCH_TELL_CHANGE : BENCH_ASK_CHANGE;
     }
+    if (options->early) {
+        return BENCH_ASK_EARLY;
+    }
     return tell ? (options->durable ? BENCH_TELL_DURABLE : BENCH_TELL_VOLATILE)
                 : (options->durable ? BENCH_ASK_DURABLE : BENCH_ASK_VOLATILE);
 }

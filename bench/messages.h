@@ -91,12 +91,14 @@ typedef enum bench_kind {
     BENCH_HOLD_DURABLE, /* a tell whose handler never completes */
     BENCH_ASK_CHANGE,   /* durable, for an entity whose persisted state it changes */
     BENCH_TELL_CHANGE,  /* the same */
+    BENCH_ASK_EARLY,    /* BENCH_ASK_DURABLE with early delivery */
     BENCH_KINDS
 } bench_kind_t;
 
 static inline bool bench_is_ask(bench_kind_t kind)
 {
-    return kind == BENCH_ASK_DURABLE || kind == BENCH_ASK_VOLATILE || kind == BENCH_ASK_CHANGE;
+    return kind == BENCH_ASK_DURABLE || kind == BENCH_ASK_VOLATILE || kind == BENCH_ASK_CHANGE ||
+           kind == BENCH_ASK_EARLY;
 }
 
 static inline bool bench_is_change(bench_kind_t kind)
@@ -108,11 +110,15 @@ enum { BENCH_CLASSES = 3 };
 
 #define BENCH_MESSAGE(tag, bytes, reply, durable)                                                  \
     {                                                                                              \
-        tag #bytes, &bench_schema_##bytes, &(reply), durable, NULL, NULL                           \
+        tag #bytes, &bench_schema_##bytes, &(reply), durable, NULL, NULL, false                    \
     }
 #define BENCH_CHANGE(tag, bytes, reply)                                                            \
     {                                                                                              \
-        tag #bytes, &bench_change_schema_##bytes, &(reply), true, NULL, NULL                       \
+        tag #bytes, &bench_change_schema_##bytes, &(reply), true, NULL, NULL, false                \
+    }
+#define BENCH_EARLY(tag, bytes, reply)                                                             \
+    {                                                                                              \
+        tag #bytes, &bench_schema_##bytes, &(reply), true, NULL, NULL, true                        \
     }
 #define BENCH_MESSAGES(bytes)                                                                      \
     {                                                                                              \
@@ -123,6 +129,7 @@ enum { BENCH_CLASSES = 3 };
             BENCH_MESSAGE("HoldDurable", bytes, fabric_schema_empty, true),                        \
             BENCH_CHANGE("AskChange", bytes, bench_schema_##bytes),                                \
             BENCH_CHANGE("TellChange", bytes, fabric_schema_empty),                                \
+            BENCH_EARLY("AskEarly", bytes, bench_schema_##bytes),                                  \
     }
 
 static const uint32_t bench_class_bytes[BENCH_CLASSES] = {256, 4096, 65536};

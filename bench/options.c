@@ -33,6 +33,7 @@ const config_key_t options_keys[] = {
     {"warmup", CONFIG_UINT, "2", 0, 3600, "S", "seconds of the same before, not counted"},
     {"calls", CONFIG_UINT, "0", 0, UINT32_MAX, "N",
      "calls after which a measurement ends; 0: by --duration"},
+    {"early", CONFIG_BOOL, "no", 0, 0, NULL, "ask: durable messages with early delivery"},
     {"keyed", CONFIG_BOOL, "no", 0, 0, NULL,
      "each durable message has a primary key that no other one has"},
     {"state", CONFIG_UINT, NULL, BENCH_STATE_BYTES_MIN, BENCH_SIZE_BYTES_MAX, "BYTES",
@@ -103,6 +104,9 @@ static fabric_error_t check_mode(const options_t *options, reason_t *reason)
         wrong = "takeover needs at least one message that is held";
     } else if (options->without_worker && !(options->mode == MODE_TELL && options->durable)) {
         wrong = "--without-worker is for durable tells";
+    } else if (options->early &&
+               !(options->mode == MODE_ASK && options->durable && options->state_bytes == 0)) {
+        wrong = "--early is for durable asks without --state";
     } else if (options->keyed && (recovers || !options->durable)) {
         wrong = "--keyed is for durable asks and tells";
     } else if (options->state_bytes > 0 && (recovers || !options->durable)) {
@@ -134,6 +138,7 @@ static fabric_error_t take_values(options_t *options, const config_t *config, re
     options->duration_s = (uint32_t)config_uint(config, "duration");
     options->warmup_s = (uint32_t)config_uint(config, "warmup");
     options->calls = config_uint(config, "calls");
+    options->early = config_bool(config, "early");
     options->keyed = config_bool(config, "keyed");
     options->state_bytes = (uint32_t)config_uint(config, "state");
     options->without_worker = config_bool(config, "without_worker");

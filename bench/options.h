@@ -33,6 +33,7 @@ typedef struct options {
     uint32_t duration_s;
     uint32_t warmup_s;
     uint64_t calls;       /* 0: as many as `duration_s` lets */
+    bool early;           /* the messages have early delivery */
     bool keyed;           /* each message has a primary key of its own */
     bool without_worker;  /* the messages are accepted while no worker runs */
     uint32_t state_bytes; /* of the entities' persisted states; 0: they have none */

@@ -144,6 +144,7 @@ void report_json(const report_t *report, FILE *file)
     }
     set_integer(object, "ended_before", options->ended);
     set_integer(object, "held", options->held);
+    json_object_set_new(object, "early", json_boolean(options->early));
     json_object_set_new(object, "keyed", json_boolean(options->keyed));
     set_integer(object, "state", options->state_bytes);
     json_object_set_new(object, "without_worker", json_boolean(options->without_worker));
@@ -192,6 +193,9 @@ void report_text(const report_t *report, FILE *file)
             options->durable ? "durable" : "volatile", options->tell ? "tell" : "ask",
             options->entities, options->inflight, options->size,
             payload_kind_names[options->payload], (double)load->elapsed_us / 1e6);
+    if (options->early) {
+        fprintf(file, "  early");
+    }
     if (options->state_bytes > 0) {
         fprintf(file, "  states of %u B", options->state_bytes);
     }

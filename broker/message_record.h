@@ -20,7 +20,7 @@ struct entity;
 
 typedef enum message_state {
     MESSAGE_NEW,        /* in no queue and in no batch: it arrives, is held, or was just loaded */
-    MESSAGE_IN_LANE,    /* in a batch that is not durable yet */
+    MESSAGE_IN_LANE,    /* in a batch that is not durable yet, and in no queue */
     MESSAGE_QUEUED,     /* waits in its entity's queue */
     MESSAGE_IN_FLIGHT,  /* delivered, and its runner has sent no result yet */
     MESSAGE_RESULT,     /* its result is not durable yet, or results before it are not */
@@ -75,6 +75,8 @@ typedef struct message {
     bool alone;           /* the delivery in flight is to run alone at its runner */
     bool by_operator;     /* an operator wants it to end: see operator_cancels.h */
     bool out_of_turn;     /* it ends before what only the store has: see early_ends.h */
+    bool may_be_early;    /* its type allows early delivery: see early.h */
+    bool early;           /* it is in its entity's queue, and its entry is not durable yet */
     union {
         uint64_t activation; /* of the delivery in flight */
         size_t due_place;    /* SCHEDULED: in its heap */
@@ -104,6 +106,12 @@ static inline void message_set_state(message_t *message, message_state_t state)
 {
     state_machine_check(&message_machine, message->state, state);
     message->state = state;
+}
+
+/* Whether it is not known yet that the message is stored: nobody may hear of it. */
+static inline bool message_is_unstored(const message_t *message)
+{
+    return message->state == MESSAGE_IN_LANE || message->early;
 }
 
 /* The record of a message in a batch. */

@@ -109,6 +109,9 @@ static json_t *make_message(const message_description_t *message)
         json_pack("{s:o,s:b,s:b,s:o,s:o}", "tag", cli_json_text(message->tag), "durable",
                   (int)message->durable, "has_primary_key", (int)message->has_primary_key,
                   "request", make_schema(message->request), "reply", make_schema(message->reply));
+    if (message->early) {
+        json_object_set_new(made, "early_delivery", json_true());
+    }
     if (message->failures) {
         json_object_set_new(made, "failures", make_choices(failures_of(message->failures)));
     }
@@ -263,8 +266,11 @@ void type_print_messages(const type_description_t *type, const char *tag, FILE *
         const message_description_t *message = &type->messages[i];
         if (is_wanted(message, tag)) {
             fputc('\n', file);
-            print_line(0, message->tag, message->durable ? "durable" : "volatile",
-                       message->has_primary_key ? "has a primary key" : NULL, file);
+            const char *kind = message->early     ? "durable, delivered early"
+                               : message->durable ? "durable"
+                                                  : "volatile";
+            print_line(0, message->tag, kind, message->has_primary_key ? "has a primary key" : NULL,
+                       file);
             print_schema("request", message->request, file);
             print_schema("reply", message->reply, file);
             print_failures(failures_of(message->failures), file);

@@ -17,10 +17,10 @@ typedef enum message_kind {
 
 typedef enum peer_role { ROLE_CLIENT = 1, ROLE_WORKER = 2, ROLE_BROKER = 3 } peer_role_t;
 
-/* Bits of request.flags and deliver.flags (which may have DELIVER_ALONE, too); any other bit is
+/* Bits of request.flags and deliver.flags (which may have those of DELIVER_, too); any other bit is
  * refused with UnknownKind. */
 typedef enum request_flag {
-    REQUEST_DURABLE = 1, /* stored before it is delivered */
+    REQUEST_DURABLE = 1, /* stored before its sender hears of it */
     REQUEST_TELL = 2,    /* no reply is kept or sent */
     /* Answer "accepted" once the message is committed (durable) or delivered (volatile). */
     REQUEST_WANT_ACCEPTED = 4,
@@ -32,8 +32,10 @@ typedef enum request_flag {
     REQUEST_FLAGS = 31 | REQUEST_GIVE_UP
 } request_flag_t;
 
-/* A bit of deliver.flags: the worker handles no other message while it handles this one. */
-enum { DELIVER_ALONE = 32 };
+/* Bits of deliver.flags. ALONE: the worker handles no other message while it handles this one.
+ * EARLY: the message may never be stored (broker/router/early.h); only a worker that brings
+ * messages with early delivery is sent it. */
+enum { DELIVER_ALONE = 32, DELIVER_EARLY = 128 };
 
 /* interrupt.request_id: no message, but the entity's instance ends, with its pending handlers. */
 enum { INTERRUPT_INSTANCE = 0 };

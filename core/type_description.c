@@ -30,11 +30,37 @@ static uint32_t read_count(wire_reader_t *reader)
     return (uint32_t)value;
 }
 
+static fabric_error_t read_flags(wire_reader_t *reader, message_description_t *message)
+{
+    if (!message->failures) {
+        wire_get_nil(reader);
+    }
+    uint64_t flags = wire_get_uint(reader);
+    message->early = (flags & MESSAGE_FLAG_EARLY) != 0;
+    bool fits = message->durable || !message->early;
+    return !reader->failed && flags != 0 && fits ? FABRIC_OK : FABRIC_ERROR_MALFORMED_MESSAGE;
+}
+
+uint32_t message_description_parts(bool failures, bool early)
+{
+    return early ? 7 : failures ? 6 : 5;
+}
+
+void message_flags_put(bool failures, bool early, wire_writer_t *writer)
+{
+    if (early && !failures) {
+        wire_put_nil(writer);
+    }
+    if (early) {
+        wire_put_uint(writer, MESSAGE_FLAG_EARLY);
+    }
+}
+
 /* A message that turns out bad stays in `message`, for type_description_destroy. */
 static fabric_error_t read_message(wire_reader_t *reader, message_description_t *message)
 {
     uint32_t parts = wire_get_array(reader);
-    if (parts < 5 || parts > 6) {
+    if (parts < 5 || parts > 7) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     read_name(reader, message->tag);
@@ -47,10 +73,11 @@ static fabric_error_t read_message(wire_reader_t *reader, message_description_t 
     if (error == FABRIC_OK) {
         error = schema_parse(reader, &message->reply);
     }
-    if (error == FABRIC_OK && parts == 6) {
+    bool has_failures = parts == 6 || (parts == 7 && wire_peek(reader) != WIRE_NIL);
+    if (error == FABRIC_OK && has_failures) {
         error = failures_parse(reader, &message->failures);
     }
-    return error;
+    return error == FABRIC_OK && parts == 7 ? read_flags(reader, message) : error;
 }
 
 static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
@@ -67,6 +94,7 @@ static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
         if (type_description_message(description, fabric_bytes_of(message->tag)) != message) {
             return FABRIC_ERROR_MALFORMED_MESSAGE; /* an earlier message has this tag */
         }
+        description->early = description->early || message->early;
     }
     return FABRIC_OK;
 }
@@ -308,7 +336,8 @@ void type_description_put(const type_description_t *description, wire_writer_t *
     wire_put_array(writer, (uint32_t)description->message_count);
     for (size_t i = 0; i < description->message_count; i++) {
         const message_description_t *message = &description->messages[i];
-        wire_put_array(writer, message->failures ? 6 : 5);
+        bool failures = message->failures != NULL;
+        wire_put_array(writer, message_description_parts(failures, message->early));
         wire_put_text(writer, message->tag);
         wire_put_bool(writer, message->durable);
         wire_put_bool(writer, message->has_primary_key);
@@ -317,6 +346,7 @@ void type_description_put(const type_description_t *description, wire_writer_t *
         if (message->failures) {
             schema_describe(message->failures, writer);
         }
+        message_flags_put(failures, message->early, writer);
     }
     if (!plain) {
         type_options_put(&description->options, writer);

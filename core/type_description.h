@@ -3,9 +3,10 @@
  *
  * In msgpack: type = array [name, group, mailbox_capacity, concurrency, [message...], options,
  * state, events];
- * message = array [tag, durable, has_primary_key, request schema, reply schema, failures], where
- * the last is left out for a message that declares none; failures = the schema of a struct with one
- * field, a union (see failures.h); options = map of numbers, left out, with its place, where all
+ * message = array [tag, durable, has_primary_key, request schema, reply schema, failures, flags],
+ * where trailing ones are left out: failures = the schema of a struct with one field, a union (see
+ * failures.h), or nil for a message that declares none; flags = the sum of enum message_flag, more
+ * than 0; options = map of numbers, left out, with its place, where all
  * have their defaults and there is no state; state = array [version, schema], left out for a type
  * whose state is not persisted; events = array [snapshot_every, [event...]], left out for a type
  * that appends none, whose state is that of its snapshots, or nil; event = array [tag, version,
@@ -37,12 +38,21 @@ typedef struct type_options {
 
 /* Writes the options, as the last place of a description that has one more for them. */
 void type_options_put(const type_options_t *options, wire_writer_t *writer);
+/* How many parts the description of a message has; and writes the last of them, behind the
+ * failures, if it has one. */
+uint32_t message_description_parts(bool failures, bool early);
+void message_flags_put(bool failures, bool early, wire_writer_t *writer);
 bool type_options_are_default(const type_options_t *options);
+
+/* Of a message's description. Numbers that are not known here come from a newer release: they
+ * count as not given. */
+enum { MESSAGE_FLAG_EARLY = 1 };
 
 typedef struct message_description {
     char tag[256];
     bool durable;
     bool has_primary_key;
+    bool early; /* it may be delivered while it is being stored; only where it is durable */
     fabric_schema_t *request;
     fabric_schema_t *reply;
     fabric_schema_t *failures; /* NULL: none are declared */
@@ -68,6 +78,7 @@ typedef struct type_description {
     event_description_t *events; /* NULL: the type appends none */
     size_t event_count;
     uint32_t snapshot_every; /* a snapshot behind so many events; 0: none */
+    bool early;              /* one of its messages is: see message_description_t */
     message_description_t *messages;
     size_t message_count;
 } type_description_t;

@@ -77,11 +77,12 @@ static void end_order(executor_t *executor, work_t **order)
 }
 
 /* The ownership has a home again, which may not know all that was told to the one before. */
-static void tell_next_home(executor_t *executor, const work_t *order)
+static void begin_next_home(executor_t *executor, const work_t *order)
 {
     ownership_t *ownership =
         ownership_find(&executor->ownerships, order->shard.value, order->token);
     if (ownership && ownership->state == OWNERSHIP_CURRENT) {
+        executor_end_early(executor, ownership);
         alive_tell_all(&executor->entities, ownership);
     }
 }
@@ -120,7 +121,7 @@ void executor_give(executor_t *executor, work_t **works)
             break;
         case WORK_KEPT:
             ownership_take_kept(&executor->ownerships, work);
-            tell_next_home(executor, work);
+            begin_next_home(executor, work);
             work_destroy(&work);
             break;
         case WORK_DELIVERIES:

@@ -228,7 +228,7 @@ bool entity_start(entity_table_t *table, entity_t *entity)
     set_state(entity, ENTITY_STARTED);
     residents_add(&table->residents);
     settle(table, entity);
-    entity->mark = 0;
+    entity->mark = entity->early = 0;
     return true;
 }
 

@@ -64,6 +64,9 @@ typedef struct entity {
     /* STARTED, PENDING: the last position of the durable messages that it has begun to handle:
      * see message_deliver_position. FAILED: deliveries up to this activation are not taken. */
     uint64_t mark;
+    /* STARTED, PENDING: the message of its last result that may never be stored, as it was
+     * delivered early; 0: none. */
+    uint64_t early;
     uint32_t failed_epoch; /* FAILED: of the home that counts these activations (lower half) */
     uint32_t volatile_waiting;
     uint32_t pending_count; /* PENDING: of handlers that are not concurrent */
@@ -144,6 +147,13 @@ bool entity_is_over(const entity_t *entity, const ownership_t *ownership, uint64
  * ended. false: a defect has ended the activation, so the message is not taken. */
 FABRIC_MUST_USE bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownership,
                                   uint64_t activation, uint64_t now_ms);
+/* A message with these flags has a result. */
+static inline void entity_note_early(entity_t *entity, uint64_t flags, uint64_t request_id)
+{
+    if (flags & DELIVER_EARLY) {
+        entity->early = request_id;
+    }
+}
 static inline bool entity_is_resident(const entity_t *entity)
 {
     return entity->state == ENTITY_STARTED || entity->state == ENTITY_PENDING;

@@ -379,8 +379,7 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
     return true;
 }
 
-static void put_completion(executor_t *executor, const entity_t *entity,
-                           const fabric_pending_t *pending)
+static void put_completion(executor_t *executor, entity_t *entity, const fabric_pending_t *pending)
 {
     message_result_t result = result_of(entity, pending->activation, pending->request_id);
     result.status = pending->status;
@@ -395,6 +394,7 @@ static void put_completion(executor_t *executor, const entity_t *entity,
     } else {
         output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
         result.home_epoch = pending->token.home_epoch;
+        entity_note_early(entity, pending->flags, pending->request_id);
         if (pending->flags & REQUEST_DURABLE) {
             kept_results_hold(&entity->ownership->kept, &result);
         }

@@ -81,6 +81,11 @@ void kept_results_hold(kept_results_t *kept, const message_result_t *result)
     add(kept, result)->held = true;
 }
 
+bool kept_results_have(const kept_results_t *kept, uint64_t request_id)
+{
+    return kept->by_request && find(kept, request_id);
+}
+
 kept_result_t *kept_results_take(kept_results_t *kept, uint64_t request_id, uint64_t now_ms)
 {
     if (kept->by_request && now_ms >= kept->until_ms) {

@@ -27,6 +27,8 @@ typedef struct kept_results {
 void kept_results_add_sent(kept_results_t *kept, fabric_bytes_t messages, uint64_t until_ms);
 /* Adds the result of a handler that ended when the home was gone. */
 void kept_results_hold(kept_results_t *kept, const message_result_t *result);
+/* Whether the result of a message is kept. */
+bool kept_results_have(const kept_results_t *kept, uint64_t request_id);
 /* Takes the result of a message, which is the caller's to free(); NULL: none is kept. */
 kept_result_t *kept_results_take(kept_results_t *kept, uint64_t request_id, uint64_t now_ms);
 /* Lets the result of a message go if it is of a delivery by the home of this epoch. */

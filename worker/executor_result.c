@@ -20,9 +20,10 @@ message_result_t result_of(const entity_t *entity, uint64_t activation, uint64_t
     };
 }
 
-void result_put(executor_t *executor, const entity_t *entity, uint64_t flags,
+void result_put(executor_t *executor, entity_t *entity, uint64_t flags,
                 const message_result_t *result)
 {
+    entity_note_early(entity, flags, result->request_id);
     bool kept = flags & REQUEST_DURABLE && !entity_type(&executor->entities, entity)->stores;
     output_put_result(&executor->output, entity->ownership->source, result, kept, executor->now_ms);
 }
@@ -56,8 +57,8 @@ void result_report_defect(executor_t *executor, const entity_t *entity, fabric_b
                   words);
 }
 
-void result_put_malformed(executor_t *executor, const entity_t *entity,
-                          const message_deliver_t *delivery, const char *text)
+void result_put_malformed(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                          const char *text)
 {
     message_result_t result = result_of(entity, delivery->activation, delivery->request_id);
     result.status = STATUS_DEFECT;

@@ -16,11 +16,11 @@ static inline void handling_count(_Atomic uint64_t *counter)
 /* The result of a message to an entity: the parts that name the message. */
 message_result_t result_of(const entity_t *entity, uint64_t activation, uint64_t request_id);
 /* `flags` are those of the message. */
-void result_put(executor_t *executor, const entity_t *entity, uint64_t flags,
+void result_put(executor_t *executor, entity_t *entity, uint64_t flags,
                 const message_result_t *result);
 /* A message that cannot be decoded, or whose reply cannot be encoded, fails by itself: the entity
  * goes on. */
-void result_put_malformed(executor_t *executor, const entity_t *entity,
+void result_put_malformed(executor_t *executor, entity_t *entity,
                           const message_deliver_t *delivery, const char *text);
 /* The handler broke: its entity's state ends. The message has been counted as handled. */
 void result_put_broken(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,

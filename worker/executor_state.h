@@ -4,6 +4,7 @@
  *
  *     executor.c                            its life, its inbox, the order of its steps
  *     executor_handle.c  executor_stop.c    one message; stopping the entities of a lost shard
+ *     executor_early.c                      instances that rest on what may never be stored
  *     executor_interrupt.c                  handlers and messages that are to stop
  *     executor_wake.c                       entities that are to have an instance without a message
  *     executor_stored.c                     what is stored with results, and taken back
@@ -46,6 +47,9 @@ void executor_interrupt(executor_t *executor, const work_t *order);
  * be made now. */
 FABRIC_MUST_USE bool executor_wake(executor_t *executor, ownership_t *ownership,
                                    const type_entry_t *type, const message_deliver_t *wake);
+/* The ownership's next home has given it to this worker again, and its results are here: instances
+ * end that rest on messages which the former home may not have stored (executor_early.c). */
+void executor_end_early(executor_t *executor, ownership_t *ownership);
 /* Tells the pending handlers of an ownership that is about to be stopped. */
 void executor_tell_stop(executor_t *executor, const work_t *order);
 

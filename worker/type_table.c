@@ -218,6 +218,12 @@ static fabric_error_t handler_add(type_entry_t *entry, const fabric_handler_t *h
                           "have a negative number",
                           name, message->tag);
     }
+    if (message->early_delivery && !message->durable) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: message %s is volatile, and early delivery is for "
+                          "durable messages",
+                          name, message->tag);
+    }
     bool found;
     size_t place = handler_place(entry, fabric_bytes_of(message->tag), &found);
     if (found) {
@@ -254,7 +260,8 @@ static void describe(const type_entry_t *entry, wire_writer_t *writer)
     wire_put_array(writer, (uint32_t)type->handler_count);
     for (size_t i = 0; i < type->handler_count; i++) {
         const fabric_message_type_t *message = type->handlers[i].message;
-        wire_put_array(writer, message->failures ? 6 : 5);
+        bool failures = message->failures != NULL;
+        wire_put_array(writer, message_description_parts(failures, message->early_delivery));
         wire_put_text(writer, message->tag);
         wire_put_bool(writer, message->durable);
         wire_put_bool(writer, message->primary_key != NULL);
@@ -263,6 +270,7 @@ static void describe(const type_entry_t *entry, wire_writer_t *writer)
         if (message->failures) {
             failures_describe(message->failures, writer);
         }
+        message_flags_put(failures, message->early_delivery, writer);
     }
     if (!plain) {
         type_options_put(&entry->options, writer);

@@ -4,6 +4,7 @@
 #include "broker/primary_key.h"
 #include "broker/router/answers.h"
 #include "broker/router/dispatch.h"
+#include "broker/router/early.h"
 #include "broker/router/messages.h"
 #include "broker/router/request_ids.h"
 #include "broker/router/router_state.h"
@@ -233,4 +234,7 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     }
     open_call(router, client, message);
     batch_add_message(router, message);
+    if (message->may_be_early) {
+        early_deliver(router, message);
+    }
 }

@@ -4,6 +4,7 @@
 #include "broker/router/acceptance.h"
 #include "broker/router/answers.h"
 #include "broker/router/cancels.h"
+#include "broker/router/early.h"
 #include "broker/router/ghosts.h"
 #include "broker/router/keyed.h"
 #include "broker/router/request_checks.h"
@@ -157,7 +158,9 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
     if (!shard || !shard_serves(router, shard)) {
         refuse_elsewhere(router, client, request, id);
     } else if (request->flags & REQUEST_DURABLE) {
-        durable_arrived(router, client, durable_message(router, client, request, shard));
+        message_t *message = durable_message(router, client, request, shard);
+        message->may_be_early = type->description->early && early_is_allowed(type, request->tag);
+        durable_arrived(router, client, message);
     } else {
         volatile_accept(router, client, request, shard, type);
     }

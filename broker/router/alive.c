@@ -208,6 +208,22 @@ void alive_tick(router_t *router)
 /* ---- what workers say ---- */
 
 /* What keeps the entity alive is to become durable. */
+/* The last message of the entity that was delivered early and that the handler at work may be that
+ * of, or a later one; 0: there is none. */
+static request_id_t early_of(router_t *router, const lane_batches_t *lane, const alive_t *alive)
+{
+    const entity_t *entity = lane->next.early_count > 0
+                                 ? mailbox_find(router, alive_type(alive), alive_id(alive))
+                                 : NULL;
+    request_id_t last = {0};
+    const message_t *message = entity ? entity->queue : NULL;
+    while (message && message->state == MESSAGE_RESULT) {
+        last = message->early ? message->stored.id : last;
+        message = message->next;
+    }
+    return message && message->early ? message->stored.id : last;
+}
+
 static void want(router_t *router, alive_t *alive, uint32_t causes)
 {
     if (alive->wanted == causes) {
@@ -220,7 +236,8 @@ static void want(router_t *router, alive_t *alive, uint32_t causes)
                          .entity = alive_id(alive),
                          .shard = alive->ownership->shard->id,
                          .causes = causes};
-    batch_add_kept(&lane_of(router, kept.shard)->batches, &kept);
+    lane_batches_t *lane = &lane_of(router, kept.shard)->batches;
+    batch_add_kept(lane, &kept, early_of(router, lane, alive));
 }
 
 /* The ownership that the message is of; NULL: the runner does not have it. */

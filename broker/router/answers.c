@@ -106,7 +106,7 @@ void call_answer_again(router_t *router, client_t *client, call_t *call, const m
     message_t *message = call->message;
     uint32_t flags = again->stored.flags; /* a message with a primary key may have others */
     call_set_deadline(client, call, again->deadline_ms);
-    if (call->state == CALL_OPEN && message->state != MESSAGE_IN_LANE) {
+    if (call->state == CALL_OPEN && !message_is_unstored(message)) {
         message->deadline_ms = again->deadline_ms;
     }
     if (call->state == CALL_REFUSED) {
@@ -116,7 +116,7 @@ void call_answer_again(router_t *router, client_t *client, call_t *call, const m
     } else if (message && call->state == CALL_ENDED && !(flags & REQUEST_TELL)) {
         send_reply(router, client, call->sequence, message);
     } else if (message && flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED) &&
-               message->state != MESSAGE_IN_LANE) {
+               !message_is_unstored(message)) {
         send_accepted(router, client, call->sequence, message);
     }
 }
@@ -125,7 +125,7 @@ void call_answer_again(router_t *router, client_t *client, call_t *call, const m
 static void tell_overdue(router_t *router, client_t *client, const call_t *call)
 {
     message_t *message = call->message;
-    if (!message || message->state == MESSAGE_IN_LANE) {
+    if (!message || message_is_unstored(message)) {
         request_reject(router, client, call->sequence, FABRIC_ERROR_OUTCOME_UNKNOWN, 0,
                        "the deadline has passed, and it is not known yet whether it is stored");
         return;

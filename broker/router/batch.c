@@ -41,6 +41,12 @@ void batch_add_message(router_t *router, message_t *message)
     next->messages[next->message_count++] = &message->stored;
 }
 
+void batch_note_early(router_t *router, message_t *message)
+{
+    message->early = true;
+    batches_of(router, message)->next.early_count++;
+}
+
 void batch_add_move(router_t *router, message_t *message, uint64_t position)
 {
     batch_builder_t *next = &batches_of(router, message)->next;
@@ -159,12 +165,23 @@ void batch_remove(lane_batches_t *lane, const batch_removal_t *removal, message_
     settle_removed(lane);
 }
 
-void batch_add_kept(lane_batches_t *lane, const store_kept_t *kept)
+typedef struct noted_kept {
+    store_kept_t kept; /* its names follow the struct */
+    uint64_t after;    /* it does not go before the message with this id */
+} noted_kept_t;
+
+static const noted_kept_t *noted_kept_of(const store_kept_t *kept)
+{
+    return (const noted_kept_t *)kept;
+}
+
+void batch_add_kept(lane_batches_t *lane, const store_kept_t *kept, request_id_t after)
 {
     batch_builder_t *next = &lane->next;
-    store_kept_t *copy = memory_allocate(sizeof *copy + kept->type.size + kept->entity.size);
-    uint8_t *names = (uint8_t *)(copy + 1);
-    *copy = *kept;
+    noted_kept_t *noted = memory_allocate(sizeof *noted + kept->type.size + kept->entity.size);
+    uint8_t *names = (uint8_t *)(noted + 1);
+    store_kept_t *copy = &noted->kept;
+    *noted = (noted_kept_t){*kept, after.value};
     memcpy(names, kept->type.data, kept->type.size);
     memcpy(names + kept->type.size, kept->entity.data, kept->entity.size);
     copy->type.data = names;
@@ -269,12 +286,20 @@ static uint64_t take_state(router_t *router, batch_builder_t *next, size_t index
     return bytes;
 }
 
+/* Whether what follows from the message is to wait: it is not stored yet, and not among those with
+ * ids below `taken`, which this entry takes. */
+static bool comes_too_soon(const batch_builder_t *next, const store_message_t *message,
+                           uint64_t taken)
+{
+    return next->early_count > 0 && message_of(message)->early && message->id.value >= taken;
+}
+
 /* The same for ends, after the first `count` of them. */
 static size_t count_ends(router_t *router, batch_builder_t *next, size_t count, uint64_t bytes_max,
-                         uint64_t *bytes)
+                         uint64_t taken, uint64_t *bytes)
 {
     while (count < next->end_count && count < router->config.batch_items_max &&
-           *bytes < bytes_max) {
+           *bytes < bytes_max && !comes_too_soon(next, next->ends[count].message, taken)) {
         *bytes += end_bytes(&next->ends[count]);
         *bytes -= take_state(router, next, count);
         count++;
@@ -282,13 +307,27 @@ static size_t count_ends(router_t *router, batch_builder_t *next, size_t count, 
     return count;
 }
 
+/* The entry takes the messages with ids below this one. */
+static uint64_t taken_below(const batch_builder_t *next, const batch_part_t *part)
+{
+    return part->messages < next->message_count ? next->messages[part->messages]->id.value
+                                                : UINT64_MAX;
+}
+
+/* How many of the first messages were delivered early. */
+static size_t count_early(const batch_builder_t *next, size_t messages)
+{
+    size_t count = 0;
+    for (size_t i = 0; next->early_count > 0 && i < messages; i++) {
+        count += message_of(next->messages[i])->early;
+    }
+    return count;
+}
+
 /* How many clears an entry takes: those below all messages and moves that are left. */
 static size_t count_clears(const batch_builder_t *next, const batch_part_t *part)
 {
-    uint64_t left = UINT64_MAX;
-    if (part->messages < next->message_count) {
-        left = next->messages[part->messages]->id.value;
-    }
+    uint64_t left = taken_below(next, part);
     size_t count = 0;
     while (count < next->clear_count && next->clears[count].id.value < left) {
         count++;
@@ -307,6 +346,8 @@ static void move_front(void *to, void *from, size_t count, size_t left, size_t s
 
 static void take_messages(batch_builder_t *current, batch_builder_t *next, size_t count)
 {
+    current->early_count = count_early(next, count);
+    next->early_count -= current->early_count;
     current->messages =
         reserve(current->messages, count, &current->message_capacity, sizeof *current->messages);
     current->message_count = count;
@@ -341,34 +382,57 @@ static void take_clears(batch_builder_t *current, batch_builder_t *next, size_t 
     move_front(current->clears, next->clears, count, next->clear_count, sizeof *next->clears);
 }
 
-static void take_kept(batch_builder_t *current, batch_builder_t *next)
+/* What keeps entities alive, as far as it may go with the messages below `taken`. */
+static void take_kept(batch_builder_t *current, batch_builder_t *next, uint64_t taken)
 {
-    size_t count = next->kept_count < KEPT_MAX ? next->kept_count : KEPT_MAX;
-    current->kept =
-        reserve((void *)current->kept, count, &current->kept_capacity, sizeof *current->kept);
-    current->kept_count = count;
-    next->kept_count -= count;
-    move_front((void *)current->kept, (void *)next->kept, count, next->kept_count,
-               sizeof *next->kept);
+    size_t left = 0;
+    current->kept_count = 0;
+    current->kept = reserve((void *)current->kept, next->kept_count, &current->kept_capacity,
+                            sizeof *current->kept);
+    for (size_t i = 0; i < next->kept_count; i++) {
+        store_kept_t *kept = next->kept[i];
+        if (current->kept_count < KEPT_MAX && noted_kept_of(kept)->after < taken) {
+            current->kept[current->kept_count++] = kept;
+        } else {
+            next->kept[left++] = kept;
+        }
+    }
+    next->kept_count = left;
 }
 
-/* The messages of attempts are durable already, and attempts are few: all of them go at once. */
-static void take_attempts(batch_builder_t *current, batch_builder_t *next)
+/* Attempts are few: all of them go at once, but for those whose messages do not. */
+static void take_attempts(batch_builder_t *current, batch_builder_t *next, uint64_t taken)
 {
-    batch_attempt_t *attempts = current->attempts;
-    size_t capacity = current->attempt_capacity;
-    current->attempts = next->attempts;
-    current->attempt_capacity = next->attempt_capacity;
-    current->attempt_count = next->attempt_count;
-    next->attempts = attempts;
-    next->attempt_capacity = capacity;
-    next->attempt_count = 0;
+    size_t left = 0;
+    current->attempt_count = 0;
+    current->attempts = reserve(current->attempts, next->attempt_count, &current->attempt_capacity,
+                                sizeof *current->attempts);
+    for (size_t i = 0; i < next->attempt_count; i++) {
+        const batch_attempt_t *attempt = &next->attempts[i];
+        if (comes_too_soon(next, attempt->message, taken)) {
+            next->attempts[left++] = *attempt;
+        } else {
+            current->attempts[current->attempt_count++] = *attempt;
+        }
+    }
+    next->attempt_count = left;
+}
+
+static void take_all(batch_builder_t *current, batch_builder_t *next)
+{
+    batch_builder_t all = *next;
+    *next = *current;
+    *current = all;
+    next->message_count = next->early_count = next->move_count = next->attempt_count = 0;
+    next->end_count = next->clear_count = next->kept_count = 0;
 }
 
 /* Moves what one entry may hold from `next` to `current`, which is not in use. Ends get half of the
  * bytes, messages the rest, and ends what is left then: so none of them keeps the others
  * waiting. What keeps an entity alive is durable before the result of the handler that has said so:
- * while there is more of it than one entry takes, no end is taken. */
+ * while there is more of it than one entry takes, no end is taken.
+ *
+ * What follows from a message that was delivered early goes with it or later. */
 static void take(router_t *router, batch_builder_t *current, batch_builder_t *next)
 {
     const router_config_t *config = &router->config;
@@ -376,24 +440,22 @@ static void take(router_t *router, batch_builder_t *current, batch_builder_t *ne
     router->takes++;
     free_kept(current);
     bool wait = next->kept_count > KEPT_MAX;
-    size_t ends = wait ? 0 : count_ends(router, next, 0, (config->batch_bytes_max + 1) / 2, &bytes);
+    uint64_t half = (config->batch_bytes_max + 1) / 2;
+    size_t ends = wait ? 0 : count_ends(router, next, 0, half, 0, &bytes);
     batch_part_t part = count_messages(config, next, &bytes);
-    ends = wait ? 0 : count_ends(router, next, ends, config->batch_bytes_max, &bytes);
+    uint64_t taken = taken_below(next, &part);
+    ends = wait ? 0 : count_ends(router, next, ends, config->batch_bytes_max, taken, &bytes);
     if (part.messages == next->message_count && part.moves == next->move_count &&
         ends == next->end_count && !wait) {
-        batch_builder_t all = *next;
-        *next = *current;
-        *current = all;
-        next->message_count = next->move_count = next->attempt_count = next->end_count = 0;
-        next->clear_count = next->kept_count = 0;
+        take_all(current, next);
         return;
     }
     take_clears(current, next, count_clears(next, &part));
+    take_attempts(current, next, taken);
+    take_ends(current, next, ends);
+    take_kept(current, next, taken);
     take_messages(current, next, part.messages);
     take_moves(current, next, part.moves);
-    take_attempts(current, next);
-    take_ends(current, next, ends);
-    take_kept(current, next);
 }
 
 size_t router_waiting(const router_t *router, uint32_t number)
@@ -458,6 +520,24 @@ const lane_batch_t *batch_end(router_t *router, uint32_t number)
     return &lane->batch;
 }
 
+message_t *batch_take_early(lane_batches_t *lane, size_t *place)
+{
+    batch_builder_t *current = &lane->current;
+    if (current->early_count == 0) {
+        return NULL;
+    }
+    while (*place < current->message_count) {
+        size_t at = (*place)++;
+        message_t *message = message_of(current->messages[at]);
+        if (message->early) {
+            current->messages[at] = NULL;
+            message->early = false;
+            return message;
+        }
+    }
+    return NULL;
+}
+
 bool batches_are_idle(const router_t *router)
 {
     for (uint32_t i = 0; i < router->config.lanes; i++) {
@@ -501,13 +581,27 @@ void batches_orphan(lane_batches_t *lane)
     }
 }
 
+/* They stand in queues. */
+static void remove_early(batch_builder_t *next)
+{
+    size_t kept = 0;
+    for (size_t i = 0; next->early_count > 0 && i < next->message_count; i++) {
+        if (!message_of(next->messages[i])->early) {
+            next->messages[kept++] = next->messages[i];
+        }
+    }
+    next->message_count = next->early_count > 0 ? kept : next->message_count;
+    next->early_count = 0;
+}
+
 void batches_abandon(lane_batches_t *lane)
 {
     batch_builder_t empty = lane->abandoned;
+    remove_early(&lane->next);
     free_kept(&lane->next);
     lane->abandoned = lane->next;
     lane->next = empty;
-    lane->next.message_count = lane->next.move_count = 0;
+    lane->next.message_count = lane->next.early_count = lane->next.move_count = 0;
     lane->next.attempt_count = lane->next.end_count = lane->next.clear_count = 0;
     lane->ends_removed = 0;
     lane->abandoned_taken = 0;

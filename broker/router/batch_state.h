@@ -9,6 +9,7 @@
 typedef struct batch_builder {
     const store_message_t **messages;
     size_t message_count, message_capacity;
+    size_t early_count; /* messages that are in queues already: see early.h */
     batch_move_t *moves;
     size_t move_count, move_capacity;
     batch_attempt_t *attempts;
@@ -42,6 +43,8 @@ typedef struct lane_batches {
 /* ---- filling ---- */
 
 void batch_add_message(router_t *router, message_t *message);
+/* The message, which was added last, is in its entity's queue from now on. */
+void batch_note_early(router_t *router, message_t *message);
 /* The time of the scheduled message has come: this is to be its position. */
 void batch_add_move(router_t *router, message_t *message, uint64_t position);
 /* The message's counts are to become durable. */
@@ -61,8 +64,9 @@ typedef struct batch_removal {
 /* Takes their ends, moves and attempts out. The messages of moves are appended to *moved, chained.
  * There is no batch under way. */
 void batch_remove(lane_batches_t *lane, const batch_removal_t *removal, message_chain_t *moved);
-/* What keeps an entity alive, from now on. */
-void batch_add_kept(lane_batches_t *lane, const store_kept_t *kept);
+/* What keeps an entity alive, from now on; it is not appended before the message with this id, if
+ * that was delivered early. */
+void batch_add_kept(lane_batches_t *lane, const store_kept_t *kept, request_id_t after);
 /* A message that is not durable yet, by its call; NULL: there is none. */
 message_t *batch_find_call(const lane_batches_t *lane, call_key_t call);
 
@@ -75,11 +79,15 @@ void batches_note_id(router_t *router, uint64_t last_id);
 void batches_orphan(lane_batches_t *lane);
 /* The lane is to be dropped: what was filling up is not appended. */
 void batches_abandon(lane_batches_t *lane);
-/* The next message that, or whose new position, was to become durable; NULL: there is none. */
+/* The next message that, or whose new position, was to become durable; NULL: there is none. What
+ * was delivered early is dropped with its entity's queue. */
 message_t *batches_take_abandoned(lane_batches_t *lane);
 /* The lane's batch is answered. It is returned, and stays valid until the next one is taken; NULL:
  * nothing follows from it, and its messages are freed. */
 const lane_batch_t *batch_end(router_t *router, uint32_t lane);
+/* Takes the next message from *place on that was delivered early out of the batch, which is
+ * answered; it is stored. NULL: there is none. */
+message_t *batch_take_early(lane_batches_t *lane, size_t *place);
 /* Whether no lane has anything to append. */
 bool batches_are_idle(const router_t *router);
 /* What the shard's database said, where it is the cause of such an error; else empty. */

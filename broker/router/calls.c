@@ -67,7 +67,7 @@ bool calls_are_uncommitted(const client_t *client)
     }
     for (uint64_t i = 0; i < calls->capacity; i++) {
         const call_t *call = &calls->ring[i];
-        if (call->state == CALL_OPEN && call->message->state == MESSAGE_IN_LANE) {
+        if (call->state == CALL_OPEN && message_is_unstored(call->message)) {
             return true;
         }
     }
@@ -125,7 +125,7 @@ static void clear(router_t *router, client_t *client, call_t *call)
     } else if (message && message->state == MESSAGE_STORED && !message_has_callers(message)) {
         message_remove(router, message);
         message_destroy(&message);
-    } else if (message && message->state == MESSAGE_IN_LANE && brought(client, call, message)) {
+    } else if (message && message_is_unstored(message) && brought(client, call, message)) {
         call_settled_early(client, message);
     }
     if (call->state != CALL_NONE) {

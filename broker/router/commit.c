@@ -31,7 +31,8 @@ static void attempt_committed(router_t *router, message_t *message, journal_atte
     entity_dispatch(router, entity);
 }
 
-static void message_committed(router_t *router, message_t *message)
+/* What follows wherever the message is. */
+static void message_stored(router_t *router, message_t *message)
 {
     message_left_lane(router, message);
     router->counters.accepted++;
@@ -44,6 +45,24 @@ static void message_committed(router_t *router, message_t *message)
     if (message->stored.key_hash) {
         keys_durable(router, &lane_of(router, message->stored.shard)->keys, message);
     }
+}
+
+/* Messages that were delivered early are in their entities' queues, and what else the entry has may
+ * be about them: they come first, and are not in the batch any more. */
+static void early_committed(router_t *router, lane_batches_t *lane)
+{
+    size_t place = 0;
+    message_t *message;
+    while ((message = batch_take_early(lane, &place))) {
+        message_stored(router, message);
+        entity_flush(router, message->entity);
+        entity_dispatch(router, message->entity); /* the next owner may not have taken it yet */
+    }
+}
+
+static void message_committed(router_t *router, message_t *message)
+{
+    message_stored(router, message);
     if (message_is_scheduled(message)) {
         schedule_add(router, message);
     } else {
@@ -173,6 +192,7 @@ static void entry_committed(router_t *router, uint32_t number, const lane_batch_
 {
     router_lane_t *lane = &router->lanes[number];
     clears_hold(router, batch);
+    early_committed(router, &lane->batches);
     for (size_t i = 0; i < batch->attempt_count; i++) {
         attempt_committed(router, message_of(batch->attempts[i].message),
                           batch->attempts[i].attempts);
@@ -186,6 +206,9 @@ static void entry_committed(router_t *router, uint32_t number, const lane_batch_
     size_t moved = 0;
     size_t cleared = 0;
     for (size_t i = 0; i < batch->message_count; i++) {
+        if (!batch->messages[i]) {
+            continue; /* it was delivered early */
+        }
         cleared = clears_committed(router, number, batch, cleared, batch->messages[i]->id.value);
         moved = moves_committed(router, batch, moved, i);
         fetch_ahead(i + NEXT < batch->message_count ? batch->messages[i + NEXT] : NULL,

@@ -19,7 +19,8 @@ static uint64_t left_ms(const router_t *router, const message_t *message)
 
 static uint64_t deliver_flags(const message_t *message)
 {
-    uint64_t flags = message->stored.flags | (message->alone ? DELIVER_ALONE : 0u);
+    uint64_t flags = message->stored.flags | (message->alone ? DELIVER_ALONE : 0u) |
+                     (message->early ? DELIVER_EARLY : 0u);
     return message_gives_up(message) ? flags : flags & ~(uint64_t)REQUEST_GIVE_UP;
 }
 
@@ -30,6 +31,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
     entity_send(entity, message);
     poison_delivery_began(runner, message);
     router->counters.delivered++;
+    router->counters.delivered_early += message->early;
     if (message->deliveries > 1) {
         router->counters.redelivered++;
     }
@@ -123,6 +125,9 @@ static message_t *next_to_deliver(router_t *router, entity_t *entity)
         return NULL;
     }
     message_t *message = entity->cursor;
+    if (message && message->early && !ownership->owner->knows_early) {
+        return NULL;
+    }
     bool waits =
         message && (poison_waits(router, entity, message) ||
                     poison_is_exhausted(router, message)); /* parked, or not yet given up */

@@ -155,7 +155,7 @@ static void join(router_t *router, client_t *client, message_t *message, request
     }
     uint8_t flags = (uint8_t)message->stored.flags;
     message_find_waiter(pending, message->stored.call)->flags = flags;
-    if (pending->state != MESSAGE_IN_LANE && flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
+    if (!message_is_unstored(pending) && flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
         message->stored.id = id;
         message_send_accepted(router, message);
     }

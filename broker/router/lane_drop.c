@@ -37,7 +37,7 @@ static void forget_calls(router_t *router, message_t *message)
  * keeps it until the batch is answered; only then it is known what callers are to be told. */
 static void drop_pending(router_t *router, message_t *message)
 {
-    if (message->state != MESSAGE_IN_LANE) {
+    if (!message_is_unstored(message)) {
         tell_stored(router, message);
         forget_calls(router, message);
     } else if (!message->orphaned) {
@@ -251,7 +251,7 @@ static void tell_orphaned(router_t *router, const message_t *message, bool store
 void lane_settle_orphans(router_t *router, const lane_batches_t *batches, bool stored)
 {
     for (message_t *message = batches->orphans; message; message = message->chain) {
-        if (message->state == MESSAGE_IN_LANE) {
+        if (message_is_unstored(message)) {
             tell_orphaned(router, message, stored);
             forget_calls(router, message);
         }

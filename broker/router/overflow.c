@@ -199,6 +199,12 @@ static void refill(router_t *router, overflows_t *overflows, overflow_t *overflo
     }
 }
 
+bool overflow_queues_next(router_t *router, const entity_t *entity)
+{
+    const overflows_t *overflows = &lane_of(router, entity->ownership->shard->id)->overflows;
+    return !find(overflows, entity->hash) && entity->queued < window_of(router, entity);
+}
+
 void overflow_enqueue(router_t *router, message_t *message)
 {
     entity_t *entity = message->entity;

@@ -56,6 +56,8 @@ typedef struct overflows {
 /* The message is durable, or adopted: it is put behind all messages of its entity, and the entity
  * is dispatched if that was its queue. */
 void overflow_enqueue(router_t *router, message_t *message);
+/* Whether the entity's next message goes to its queue. */
+bool overflow_queues_next(router_t *router, const entity_t *entity);
 /* A cancelled message, in no queue, ends before what its entity has. */
 void overflow_end_early(router_t *router, message_t *message);
 /* A message of a tail is cancelled, and ends now. */

@@ -183,6 +183,12 @@ bool router_next_give_up(router_t *router, store_hold_t *hold, uint64_t now_ms);
 
 /* How many records wait for the lane's next append. */
 size_t router_waiting(const router_t *router, uint32_t lane);
+/* Those of a few records that are messages which were delivered early, and their ends. */
+typedef struct router_early {
+    size_t messages, ends;
+    size_t awaited; /* of the messages: their callers wait for nothing but results under way */
+} router_early_t;
+router_early_t router_early(const router_t *router, uint32_t lane);
 /* The contents of the lane's next entry. NULL: there are none, or the last ones are not answered
  * yet. They are valid and constant until router_batch_done. */
 const lane_batch_t *router_take_batch(router_t *router, uint32_t lane, uint64_t now_ms);
@@ -427,6 +433,7 @@ typedef struct router_counters {
     uint64_t accepted;         /* durable messages committed */
     uint64_t ended;            /* final replies committed */
     uint64_t delivered;        /* deliveries sent */
+    uint64_t delivered_early;  /* deliveries sent while their messages were being stored */
     uint64_t redelivered;      /* deliveries sent that were not the first of their message */
     uint64_t rejected;         /* requests refused */
     uint64_t volatile_handled; /* volatile messages answered */

@@ -34,6 +34,7 @@ struct runner {
     uint32_t owned;       /* ownerships, those being released included */
     bool unreachable; /* its connection is gone: if it does not come back, its process has died */
     bool supervised;  /* a supervisor will report how its process ended */
+    bool knows_early; /* it brings messages with early delivery, so it knows DELIVER_EARLY */
     runner_poison_t poison;
     runner_settlement_t settlement; /* of its connection */
     uint32_t executors;             /* as the worker has said; 0: it has not */

@@ -61,6 +61,7 @@ static void keep_type_names(runner_t *runner, fabric_bytes_t types)
         } else if (description->state) {
             add_name(&runner->persisted, description->name);
         }
+        runner->knows_early = runner->knows_early || description->early;
         type_description_destroy(&description);
     }
 }

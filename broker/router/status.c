@@ -144,11 +144,12 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 36);
+    wire_put_map(document, 37);
     document_put_uint(document, "accepted", counters->accepted);
     document_put_uint(document, "ended", counters->ended);
     document_put_uint(document, "pending", counters->pending);
     document_put_uint(document, "delivered", counters->delivered);
+    document_put_uint(document, "delivered_early", counters->delivered_early);
     document_put_uint(document, "redelivered", counters->redelivered);
     document_put_uint(document, "rejected", counters->rejected);
     document_put_uint(document, "volatile_handled", counters->volatile_handled);

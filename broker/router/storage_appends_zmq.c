@@ -53,6 +53,29 @@ static size_t take_batches(storage_t *storage, uint32_t number)
     return records;
 }
 
+static router_early_t count_early(const storage_t *storage, uint32_t number)
+{
+    router_early_t sum = {0};
+    for (uint32_t lane = number; lane < storage->lane_count; lane += storage->appender_count) {
+        router_early_t early = router_early(storage->router, lane);
+        sum.messages += early.messages;
+        sum.ends += early.ends;
+        sum.awaited += early.awaited;
+    }
+    return sum;
+}
+
+/* How long the append of so many records is to be held; 0: it begins now. */
+static uint64_t hold(append_pacer_t *pacer, size_t waiting, const router_early_t *early,
+                     uint64_t now_us)
+{
+    uint64_t hold_us = 0;
+    if (early->awaited > 0 && early->messages + early->ends == waiting) {
+        hold_us = append_pacer_await(pacer, early->ends, now_us);
+    }
+    return hold_us > 0 ? hold_us : append_pacer_hold(pacer, waiting, now_us);
+}
+
 /* Begins the appender's next append, if it is time. Returns in how many microseconds it is; 0: none
  * waits. */
 static uint64_t feed_appender(storage_t *storage, uint32_t number)
@@ -66,14 +89,17 @@ static uint64_t feed_appender(storage_t *storage, uint32_t number)
         return 0;
     }
     uint64_t now_us = clock_monotonic_us();
-    uint64_t hold_us = append_pacer_hold(&appends->pacer, waiting, now_us);
+    router_early_t early = count_early(storage, number);
+    uint64_t hold_us = hold(&appends->pacer, waiting, &early, now_us);
     if (hold_us > 0) {
         return hold_us;
     }
     size_t records = take_batches(storage, number);
     if (records > 0) {
         appends->appending = true;
-        append_pacer_begin(&appends->pacer, records, now_us);
+        /* A message and its result count as one: the next message may come without. */
+        append_pacer_begin(&appends->pacer, records > early.ends ? records - early.ends : records,
+                           now_us);
         CRASH_POINT(BATCH_TAKEN);
         appender_actor_append(&storage->appenders[number], &appends->operation);
     }

@@ -5,6 +5,13 @@
  * last one had, for at most the shorter of APPEND_HOLD_US_MAX and that append's duration. One
  * record after another is never held. Nor is the first record after a pause.
  *
+ * A message that was delivered early (router.h, router_early) may get its result while it is being
+ * appended, and the result then waits for the next append. So where nothing else is to be appended,
+ * an append waits for such results: for APPEND_HOLD_US_MAX at most, which costs a lone call
+ * nothing, since it needs an append after its result in any case; but where a result is there
+ * already, no longer than the last append took. Where results have come too late, several next
+ * appends do not wait for any.
+ *
  * Source of the idea: MariaDB's binlog_commit_wait_count and binlog_commit_wait_usec, here without
  * numbers to tune.
  *
@@ -13,6 +20,7 @@
 #ifndef BROKER_STORE_APPEND_PACER_H
 #define BROKER_STORE_APPEND_PACER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +33,10 @@ typedef struct append_pacer {
     uint64_t hold_us;  /* for the next one */
     uint64_t ended_us; /* when the last append ended */
     uint64_t since_us; /* since when records wait; 0: none do, as far as is known */
+    uint64_t await_us; /* since when results are waited for; 0: they are not */
+    bool await_over;   /* no result is waited for any more before the next append */
+    uint32_t late;     /* times in a row that results have come too late */
+    uint32_t skip;     /* appends that wait for no results */
 } append_pacer_t;
 
 /* An append begins. */
@@ -34,5 +46,8 @@ void append_pacer_end(append_pacer_t *pacer, uint64_t now_us);
 /* So many records (not 0) wait, and no append runs. 0: the next append begins now; else so many
  * microseconds later, or as soon as enough records wait. */
 uint64_t append_pacer_hold(append_pacer_t *pacer, size_t waiting, uint64_t now_us);
+/* The same where nothing but messages that were delivered early waits, with so many results, and
+ * others are under way. */
+uint64_t append_pacer_await(append_pacer_t *pacer, size_t results, uint64_t now_us);
 
 #endif

@@ -38,6 +38,12 @@ static const fabric_schema_t purse_content_schema =
 /* Adds the amount. */
 static const fabric_message_type_t purse_put = {
     .tag = "Put", .request = &purse_amount_schema, .reply = &purse_content_schema, .durable = true};
+/* The same with early delivery. */
+static const fabric_message_type_t purse_put_early = {.tag = "PutEarly",
+                                                      .request = &purse_amount_schema,
+                                                      .reply = &purse_content_schema,
+                                                      .durable = true,
+                                                      .early_delivery = true};
 /* Adds the amount, and keeps the entity alive. */
 static const fabric_message_type_t purse_keep = {.tag = "Keep",
                                                  .request = &purse_amount_schema,

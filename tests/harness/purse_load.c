@@ -53,7 +53,7 @@ static void start_one(purse_load_t *load, size_t number)
     purse_load_purse_t *purse = &load->purses[number];
     make_id(number, id);
     fabric_call_t call = {.entity = fabric_entity(PURSE_TYPE, id),
-                          .message = &purse_put,
+                          .message = number % 2 == 0 ? &purse_put : &purse_put_early,
                           .request = &one,
                           .timeout_ms = CALL_MS};
     if (fabric_client_start(load->client, &call, call_ended, purse, NULL) == FABRIC_OK) {

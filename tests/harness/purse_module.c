@@ -123,9 +123,9 @@ static fabric_result_t take(fabric_context_t *context, void *state, const void *
     return FABRIC_REPLY;
 }
 
-static const fabric_handler_t purse_handlers[] = {{&purse_put, put},     {&purse_look, look},
-                                                  {&purse_spoil, spoil}, {&purse_snatch, put},
-                                                  {&purse_take, take},   {&purse_keep, keep}};
+static const fabric_handler_t purse_handlers[] = {
+    {&purse_put, put},   {&purse_look, look}, {&purse_spoil, spoil},  {&purse_snatch, put},
+    {&purse_take, take}, {&purse_keep, keep}, {&purse_put_early, put}};
 static const fabric_entity_type_t purse_type = {
     .name = PURSE_TYPE,
     .state_size = sizeof(purse_t),

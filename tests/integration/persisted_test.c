@@ -280,6 +280,7 @@ static void the_state_is_shown(void **state)
 /* ---- many purses ---- */
 
 typedef struct load {
+    const fabric_message_type_t *message;
     uint64_t started, ended;
     int64_t amounts[PURSES];
     bool wrong;
@@ -301,7 +302,7 @@ static void begin_one(testbed_t *bed, size_t number)
     char id[16];
     snprintf(id, sizeof id, "purse-%zu", number);
     fabric_call_t call = {.entity = fabric_entity(PURSE_TYPE, id),
-                          .message = &purse_put,
+                          .message = load.message,
                           .request = &one,
                           .timeout_ms = WAIT_MAX_MS};
     assert_int_equal(
@@ -310,11 +311,10 @@ static void begin_one(testbed_t *bed, size_t number)
 }
 
 /* Each call counts once, whatever is killed between its handler, its commit and its answer. */
-static void states_equal_the_replies(void **state)
+static void run_load(testbed_t *bed, const fabric_message_type_t *message)
 {
-    testbed_t *bed = *state;
     start(bed, 2);
-    load = (load_t){0};
+    load = (load_t){.message = message};
     uint64_t deadline_ms = clock_monotonic_ms() + 2 * WAIT_MAX_MS;
     while (load.ended < CALLS) {
         while (load.started < CALLS && load.started - load.ended < 64) {
@@ -343,7 +343,19 @@ static void states_equal_the_replies(void **state)
         (void)fabric_client_wait(bed->client, 5);
         testbed_poll(deadline_ms, "the ends of half the calls");
     }
+    assert_int_equal(testbed_sum(bed, "delivered_early") > 0, message->early_delivery);
     kill_and_audit(bed, PURSES); /* while rows and journal say different things */
+}
+
+static void states_equal_the_replies(void **state)
+{
+    run_load(*state, &purse_put);
+}
+
+/* Also where messages are handled before they are stored. */
+static void states_equal_the_replies_of_early_messages(void **state)
+{
+    run_load(*state, &purse_put_early);
 }
 
 #define PERSISTED_TEST(name)                                                                       \
@@ -362,6 +374,7 @@ int main(void)
         PERSISTED_TEST(a_large_state_comes_back),
         PERSISTED_TEST(the_state_is_shown),
         PERSISTED_TEST(states_equal_the_replies),
+        PERSISTED_TEST(states_equal_the_replies_of_early_messages),
     };
     return testbed_run("persisted", tests, sizeof tests / sizeof tests[0]);
 }

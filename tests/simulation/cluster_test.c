@@ -27,6 +27,7 @@
 #define FAILING_SEEDS   60
 #define CLEARED_SEEDS   60
 #define PERSISTED_SEEDS 75
+#define EARLY_SEEDS     80
 
 /* What a run is about, for FABRIC_SIMULATION_KIND. */
 typedef struct kind {
@@ -72,12 +73,52 @@ static const kind_t cleared_states = {"cleared_states", {.persisting = true, .cl
 static const kind_t restarted_states = {
     "restarted_states", {.calm = true, .persisting = true, .rolling_brokers = true}};
 
-static const kind_t *const kinds[] = {
-    &usual,           &calm_runs,    &poison,         &loss,           &takeovers,
-    &apart,           &rolling,      &keys,           &punctual,       &defects,
-    &rolling_brokers, &taken_keys,   &schedules,      &failing,        &taken_schedules,
-    &taken_failing,   &late_failing, &clears,         &taken_clears,   &late_clears,
-    &states,          &taken_states, &failing_states, &cleared_states, &restarted_states};
+/* All types have early delivery. */
+static const kind_t early = {"early", {.early = true}};
+static const kind_t taken_early = {"taken_early", {.early = true, .takeovers = true}};
+static const kind_t early_states = {"early_states", {.early = true, .persisting = true}};
+static const kind_t taken_early_states = {"taken_early_states",
+                                          {.early = true, .persisting = true, .takeovers = true}};
+static const kind_t failing_early = {"failing_early", {.early = true, .failing = true}};
+static const kind_t cleared_early = {"cleared_early",
+                                     {.early = true, .persisting = true, .clearing = true}};
+static const kind_t keyed_early = {"keyed_early", {.early = true, .keyed = true}};
+static const kind_t restarted_early = {"restarted_early",
+                                       {.calm = true, .early = true, .rolling_brokers = true}};
+
+static const kind_t *const kinds[] = {&usual,
+                                      &calm_runs,
+                                      &poison,
+                                      &loss,
+                                      &takeovers,
+                                      &apart,
+                                      &rolling,
+                                      &keys,
+                                      &punctual,
+                                      &defects,
+                                      &rolling_brokers,
+                                      &taken_keys,
+                                      &schedules,
+                                      &failing,
+                                      &taken_schedules,
+                                      &taken_failing,
+                                      &late_failing,
+                                      &clears,
+                                      &taken_clears,
+                                      &late_clears,
+                                      &states,
+                                      &taken_states,
+                                      &failing_states,
+                                      &cleared_states,
+                                      &restarted_states,
+                                      &early,
+                                      &taken_early,
+                                      &early_states,
+                                      &taken_early_states,
+                                      &failing_early,
+                                      &cleared_early,
+                                      &keyed_early,
+                                      &restarted_early};
 
 static const kind_t *present_kind;
 static uint64_t present_seed;
@@ -158,7 +199,7 @@ static void print_result(const simulation_result_t *r)
         "failed builds %llu, kept alive %llu, cancelled %llu, interrupted %llu, attempts %llu, "
         "parked %llu, resumed %llu, unharmed %llu, late us %llu, clears %llu (messages %llu), "
         "states "
-        "%llu (given %llu, read %llu)\n",
+        "%llu (given %llu, read %llu), early %llu (never stored %llu)\n",
         (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
         (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
         (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->moves, (ull)r->loaded,
@@ -166,7 +207,8 @@ static void print_result(const simulation_result_t *r)
         (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->duplicates, (ull)r->dead_letters,
         (ull)r->crashes, (ull)r->unbuilt, (ull)r->alive, (ull)r->cancelled, (ull)r->interrupted,
         (ull)r->attempts, (ull)r->parked, (ull)r->resumed, (ull)r->unharmed, (ull)r->late_us,
-        (ull)r->clears, (ull)r->cleared, (ull)r->states, (ull)r->given, (ull)r->reread);
+        (ull)r->clears, (ull)r->cleared, (ull)r->states, (ull)r->given, (ull)r->reread,
+        (ull)r->early, (ull)r->unstored);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -196,6 +238,8 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->states += one->states;
     sum->given += one->given;
     sum->reread += one->reread;
+    sum->early += one->early;
+    sum->unstored += one->unstored;
     sum->cleared += one->cleared;
     sum->resumed += one->resumed;
     sum->unharmed += one->unharmed;
@@ -342,6 +386,19 @@ static void a_state_is_what_its_stored_messages_make(void **state)
     assert_true(sum.reread > 10 * PERSISTED_SEEDS && sum.takeovers > PERSISTED_SEEDS);
 }
 
+/* Nothing follows from a message that is handled before it is stored unless it is stored (I4, I10),
+ * whatever is lost in between. */
+static void what_is_handled_early_counts_once_it_is_stored(void **state)
+{
+    (void)state;
+    static const kind_t *const all[] = {
+        &early,         &taken_early,   &early_states, &taken_early_states,
+        &failing_early, &cleared_early, &keyed_early,  &restarted_early};
+    simulation_result_t sum = {0};
+    run_in_turn(all, 8, EARLY_SEEDS, &sum);
+    assert_true(sum.early > 100 * EARLY_SEEDS && sum.unstored > EARLY_SEEDS);
+}
+
 /* A link that is cut proves nothing about the broker at its end. */
 static void cut_links_between_brokers_fence_nobody(void **state)
 {
@@ -478,6 +535,7 @@ int main(void)
         cmocka_unit_test(failing_messages_keep_their_place),
         cmocka_unit_test(a_clear_ends_what_its_entity_has),
         cmocka_unit_test(a_state_is_what_its_stored_messages_make),
+        cmocka_unit_test(what_is_handled_early_counts_once_it_is_stored),
         cmocka_unit_test(cut_links_between_brokers_fence_nobody),
         cmocka_unit_test(a_rolling_restart_of_workers_fails_no_call),
         cmocka_unit_test(a_rolling_restart_of_brokers_fails_no_call),

@@ -25,6 +25,7 @@ typedef struct simulation_options {
     bool scheduled;       /* half of the durable messages have a time, many of them the same one */
     bool clearing;        /* operators clear entities */
     bool persisting;      /* all types have persisted states */
+    bool early;           /* all types have early delivery */
     bool failing;         /* each type has another policy for messages that fail, and many do */
     bool full;  /* 5 brokers, 5 runners, 1,000 messages and 20 faults, whatever the seed says */
     bool trace; /* every event to standard error */
@@ -66,6 +67,8 @@ typedef struct simulation_result {
     uint64_t restarts;    /* of workers and brokers, in order, where nothing fails */
     uint64_t refusals;    /* of connections, by dead brokers that were tried */
     uint64_t repeated;    /* handlers of durable messages that had been started before */
+    uint64_t early;       /* handlers of messages that were not stored when they began */
+    uint64_t unstored;    /* of these, messages that never were */
     uint64_t unbuilt;     /* builds of instances that have failed */
     uint64_t attempts;    /* counted for messages that break */
     uint64_t parked;      /* entities, each time */

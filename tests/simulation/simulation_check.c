@@ -159,11 +159,15 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_
     if (!check_is_durable(watched) && watched->runs > 1) {
         world_fail("I3: volatile call %u is handled %u times", call, watched->runs);
     }
-    if (check_is_durable(watched) && watched->request_id != request_id) {
-        world_fail("I10: call %u is handled as request %llu before it is stored as that", call,
-                   (ull)request_id);
+    if (check_is_durable(watched)) {
+        check_early_run(watched, call, request_id);
     }
     return watch.run_count++;
+}
+
+const watched_run_t *check_watched_run(uint32_t run)
+{
+    return &watch.runs[run];
 }
 
 void check_no_gap(uint32_t call, token_t token, uint64_t last_id, uint64_t id)
@@ -201,7 +205,7 @@ static void check_certainly_not_taken(uint32_t number)
         world_fail("I11: call %u ended as %s, certainly not accepted, but is stored as %llu",
                    number, fabric_error_name(call->error), (ull)call->request_id);
     }
-    if (call->runs > 0) {
+    if (call->runs > 0 && !check_is_early(call)) {
         world_fail("I11: call %u ended as %s, certainly not accepted, but was handled", number,
                    fabric_error_name(call->error));
     }
@@ -395,11 +399,14 @@ static void check_accepted(const channel_t *connection, wire_reader_t *body)
 static void check_deliver(const process_t *broker, wire_reader_t *body)
 {
     message_deliver_t deliver;
-    bool looks = world.plan.cancels || world.plan.failing || world.plan.clears;
+    bool looks = world.plan.cancels || world.plan.failing || world.plan.clears || world.plan.early;
     if (!looks || message_get_deliver(body, &deliver)) {
         return;
     }
     uint32_t number = check_find_request(deliver.request_id);
+    if (number == UINT32_MAX && deliver.flags & REQUEST_DURABLE) {
+        check_delivered_early(broker, &deliver);
+    }
     check_failing_delivered(broker, number != UINT32_MAX ? &watch.calls[number] : NULL, &deliver);
     if (number == UINT32_MAX) {
         return; /* a volatile one */
@@ -652,6 +659,7 @@ void check_final(void)
     check_maps_at_end();
     check_poison();
     check_failing_at_end();
+    check_count_unstored();
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         uint64_t pending = simulated_broker_pending(world.brokers[i]);
         if (pending != 0) {

@@ -63,7 +63,8 @@ typedef struct watched_call {
     uint64_t counted_epoch; /* under which the counts were stored, and in which entry */
     uint64_t counted_in;
     uint32_t broken, broken_now; /* the largest number of an attempt that broke; since resumed */
-    bool broke;                  /* its last handler broke, and then also the next three: */
+    bool broke;                  /* its last handler broke, and then also the next four: */
+    uint64_t broke_request;      /* that its message was then; it may never be stored */
     token_t broke_token;
     uint64_t broke_us, broke_activation;
     uint64_t activation, activation_epoch; /* of its last delivery */
@@ -111,6 +112,8 @@ void check_again(uint32_t call);
 /* A handler begins. The run's number. */
 uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_t token);
 const watched_run_t *check_watched_run(uint32_t run);
+/* The instance that handles the call has handled this request under an earlier home. */
+void check_outlived(uint32_t call, uint64_t request_id);
 /* The handler's attempt breaks. */
 void check_broke(uint32_t run, uint32_t attempt);
 /* On what an instance handles a message, and how. */

@@ -92,7 +92,8 @@ static void check_head(const watched_call_t *call, token_t token)
 {
     for (uint32_t i = 0; i < watch.call_count; i++) {
         const watched_call_t *head = &watch.calls[i];
-        bool waits = head->broke && !head->replied && !head->cancels &&
+        bool stored = head->request_id != 0 && head->request_id == head->broke_request;
+        bool waits = head->broke && stored && !head->replied && !head->cancels &&
                      policy_of(head) != FABRIC_SKIP && !defects_are_answers(head) &&
                      (policy_of(head) == FABRIC_PARK || head->broken_now < world.plan.attempts_max);
         if (waits && head != call && head->entity == call->entity &&
@@ -126,6 +127,7 @@ void check_broke(uint32_t run, uint32_t attempt)
     call->broken_now = attempt > call->broken_now ? attempt : call->broken_now;
     if (!is_less(watched->token, call->token)) {
         call->broke = true;
+        call->broke_request = watched->request_id;
         call->broke_token = watched->token;
         call->broke_us = world.now_us;
         call->broke_activation = call->activation;

@@ -99,6 +99,16 @@ void check_states_at_end(uint32_t lane, const journal_fold_t *fold);
 void check_states_free(void);
 /* The run that an answer of this call comes from; 0, and a failure: none. */
 uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call);
+/* simulation_check_early.c: whether the call's message may be handled before it is stored. */
+bool check_is_early(const watched_call_t *call);
+/* A broker delivers a durable message that is not stored. */
+void check_delivered_early(const process_t *broker, const message_deliver_t *deliver);
+/* A handler of a durable message begins. */
+void check_early_run(const watched_call_t *call, uint32_t number, uint64_t request_id);
+/* The answer of this run is stored as that to the message. */
+void check_run_stored(const watched_call_t *call, uint32_t number, const watched_run_t *run);
+/* At the end: counts the handlers of messages that never were stored. */
+void check_count_unstored(void);
 /* The durable call with this request id; UINT32_MAX: none is stored. */
 uint32_t check_find_request(uint64_t id);
 /* Forgets all worker processes. */

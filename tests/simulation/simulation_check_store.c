@@ -223,6 +223,7 @@ static void note_reply(const store_entry_t *entry, const store_reply_t *reply, b
     }
     check_entity_order(number);
     if (call->reply_run > 0 && call->reply_run < watch.run_count) {
+        check_run_stored(call, number, &watch.runs[call->reply_run]);
         check_token(number, call->reply_run);
     }
 }

@@ -55,12 +55,13 @@ static const fabric_choice_t failure_items[] = {
     FABRIC_VARIANT(REFUSED, "Refused", ledger_reply_schema, NULL)};
 static const fabric_choices_t failures = FABRIC_CHOICES("LedgerFailure", failure_items);
 
-const fabric_message_type_t ledger_append = {.tag = "Append",
-                                             .request = &request_schema,
-                                             .reply = &ledger_reply_schema,
-                                             .durable = true,
-                                             .primary_key = key_of,
-                                             .failures = &failures};
+#define APPEND(...)                                                                                \
+    {                                                                                              \
+        .tag = "Append", .request = &request_schema, .reply = &ledger_reply_schema,                \
+        .durable = true, .primary_key = key_of, .failures = &failures, __VA_ARGS__                 \
+    }
+const fabric_message_type_t ledger_append = APPEND(.early_delivery = false);
+static const fabric_message_type_t append_early = APPEND(.early_delivery = true);
 const fabric_message_type_t ledger_peek = {.tag = "Peek",
                                            .request = &request_schema,
                                            .reply = &ledger_reply_schema,
@@ -115,7 +116,7 @@ static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, ui
  * other messages before. */
 static void on_death(event_t *event)
 {
-    simulated_worker_crash(event->process, check_watched((uint32_t)event->number)->request_id);
+    simulated_worker_crash(event->process, check_watched_run((uint32_t)event->extra)->request_id);
     simulated_restart(event->process,
                       world_between(1000, world.calm ? REPORT_US_MAX : RESTART_US_MAX));
     on_answer(event); /* the worker has ended: only the handle is freed */
@@ -137,6 +138,9 @@ static void check_order(fabric_context_t *context, ledger_t *ledger, uint32_t ca
     fabric_token_t owner = fabric_context_token(context);
     token_t token = {owner.home_epoch, owner.owner_sequence};
     uint64_t epoch = token.home_epoch;
+    if (ledger->last_id > 0 && ledger->last_epoch < epoch) {
+        check_outlived(call, ledger->last_request);
+    }
     ledger->epoch = ledger->entries > 0 ? ledger->epoch : epoch;
     world.result->outlived += ledger->epoch != epoch;
     if (fabric_context_is_durable(context)) {
@@ -148,6 +152,8 @@ static void check_order(fabric_context_t *context, ledger_t *ledger, uint32_t ca
                        call, (unsigned long long)id, (unsigned long long)ledger->last_id);
         }
         ledger->last_id = id;
+        ledger->last_request = fabric_context_request_id(context);
+        ledger->last_epoch = epoch;
     }
     ledger->entries++;
 }
@@ -238,28 +244,32 @@ static bool build(fabric_instance_t *instance, void *state)
 }
 
 static const fabric_handler_t handlers[] = {{&ledger_append, append}, {&ledger_peek, append}};
+static const fabric_handler_t early[] = {{&append_early, append}, {&ledger_peek, append}};
 
-#define LEDGER_TYPE(title, ...)                                                                    \
+#define LEDGER_TYPE(title, messages, ...)                                                          \
     {                                                                                              \
-        .name = (title), .state_size = sizeof(ledger_t), .build = build, .handlers = handlers,     \
+        .name = (title), .state_size = sizeof(ledger_t), .build = build, .handlers = (messages),   \
         .handler_count = 2, .idle_ms = 400, __VA_ARGS__                                            \
     }
 #define PERSISTED                                                                                  \
     .state = &ledger_state_schema, .persisted = true, .state_version = LEDGER_STATE_VERSION,       \
     .restore = build
-/* The same type, without and with a persisted state. */
+/* The same type, without and with a persisted state, and then with early delivery. */
 #define LEDGER_TYPES(title, ...)                                                                   \
     {                                                                                              \
-        LEDGER_TYPE(title, __VA_ARGS__), LEDGER_TYPE(title, PERSISTED, __VA_ARGS__)                \
+        LEDGER_TYPE(title, handlers, __VA_ARGS__),                                                 \
+            LEDGER_TYPE(title, handlers, PERSISTED, __VA_ARGS__),                                  \
+            LEDGER_TYPE(title, early, __VA_ARGS__),                                                \
+            LEDGER_TYPE(title, early, PERSISTED, __VA_ARGS__)                                      \
     }
 
-static const fabric_entity_type_t types[SIMULATION_TYPES_MAX][2] = {
+static const fabric_entity_type_t types[SIMULATION_TYPES_MAX][4] = {
     LEDGER_TYPES("Ledger", .on_failure = FABRIC_BLOCK),
     LEDGER_TYPES("Savings", .on_failure = FABRIC_BLOCK),
     LEDGER_TYPES("Loans", .on_failure = FABRIC_BLOCK),
     LEDGER_TYPES("Stocks", .on_failure = FABRIC_BLOCK)};
 
-static const fabric_entity_type_t failing_types[SIMULATION_TYPES_MAX][2] = {
+static const fabric_entity_type_t failing_types[SIMULATION_TYPES_MAX][4] = {
     LEDGER_TYPES("Ledger", .on_failure = FABRIC_BLOCK),
     LEDGER_TYPES("Savings", .on_failure = FABRIC_PARK),
     LEDGER_TYPES("Loans", .on_failure = FABRIC_SKIP),
@@ -267,8 +277,8 @@ static const fabric_entity_type_t failing_types[SIMULATION_TYPES_MAX][2] = {
 
 const fabric_entity_type_t *ledger_type(unsigned number)
 {
-    bool persisted = world.plan.persisted >> number & 1;
-    return world.plan.failing ? &failing_types[number][persisted] : &types[number][persisted];
+    unsigned form = (world.plan.persisted >> number & 1) + 2 * (world.plan.early >> number & 1);
+    return world.plan.failing ? &failing_types[number][form] : &types[number][form];
 }
 
 unsigned ledger_type_of(unsigned entity)

@@ -14,7 +14,8 @@ enum {
     FAILING_EVERY = 8,
     LATE_MS = 1000,      /* where nothing fails, but lanes may be handed over */
     SCHEDULED_EVERY = 6, /* of full runs; some of them fail, too */
-    PERSISTED_EVERY = 4  /* in how many ways types persist their states */
+    PERSISTED_EVERY = 4,
+    EARLY_EVERY = 4 /* in how many ways types persist their states */
 };
 
 /* Lanes, checkpoints, windows and retention. They are small in half of the seeds or more, so that
@@ -141,6 +142,15 @@ static void plan_persisted(world_plan_t *plan, const simulation_options_t *optio
     plan->state_bytes_free = seed % 3 == 0 ? 64 << 20 : seed % 3 == 1 ? 1 : 4000;
 }
 
+/* In a fourth of the seeds no type has early delivery, in one all have, in the others two have,
+ * one with and one without a persisted state. */
+static void plan_early(world_plan_t *plan, const simulation_options_t *options)
+{
+    static const unsigned types[EARLY_EVERY] = {0, 6, 9, 15};
+    uint64_t place = options->seed / PERSISTED_EVERY;
+    plan->early = types[options->early ? EARLY_EVERY - 1 : place % EARLY_EVERY];
+}
+
 /* What the options ask for, and what every so many seeds have beside. */
 static void plan_kinds(world_plan_t *plan, const simulation_options_t *options)
 {
@@ -229,6 +239,7 @@ void world_draw_plan(const simulation_options_t *options)
         plan->faults = plan->store_errors = plan->full = 0;
     }
     plan_persisted(plan, options);
+    plan_early(plan, options);
     plan_kinds(plan, options);
     plan->late_ms = calm && plan->scheduled ? LATE_MS : plan->served_ms;
 }

@@ -73,10 +73,11 @@ typedef struct ledger_request {
 /* The state of an entity. Of a persisted type the first two members are stored, the others are of
  * the instance. */
 typedef struct ledger {
-    uint32_t handled; /* messages that have changed the state */
-    uint64_t chain;   /* of their request ids: see check_chain */
-    uint64_t last_id; /* of the durable messages appended */
-    uint64_t epoch;   /* of the home that delivered the first message */
+    uint32_t handled;                  /* messages that have changed the state */
+    uint64_t chain;                    /* of their request ids: see check_chain */
+    uint64_t last_id;                  /* of the durable messages appended */
+    uint64_t last_request, last_epoch; /* the request id of that, and the epoch of its home */
+    uint64_t epoch;                    /* of the home that delivered the first message */
     uint32_t entries;
 } ledger_t;
 

@@ -150,6 +150,7 @@ typedef struct world_plan {
     bool failing;       /* types have policies for failing messages (simulation_ledger.c) */
     bool clears;        /* operators clear entities */
     unsigned persisted; /* bits of the types whose states are stored */
+    unsigned early;     /* bits of the types whose durable messages have early delivery */
     bool deaths;        /* some of those end the processes of workers */
     uint32_t attempts_max;
     bool keeps;   /* some handlers say whether their entity keeps itself alive */

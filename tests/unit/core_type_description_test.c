@@ -314,6 +314,29 @@ static void messages_of_both_are_kept(void **state)
     type_description_destroy(&brought);
 }
 
+static void early_delivery_is_that_of_the_newer_type(void **state)
+{
+    (void)state;
+    type_description_t *known = two_messages();
+    type_description_t *brought = two_messages();
+    brought->messages[0].early = true;
+    assert_merged(known, brought, brought, "");
+    assert_merged(brought, known, known, "");
+    wire_writer_t writer = {0};
+    type_description_t *got = NULL;
+    type_description_put(brought, &writer);
+    assert_int_equal(parse(wire_writer_bytes(&writer), &got), FABRIC_OK);
+    assert_true(got->early && got->messages[0].early && !got->messages[1].early);
+    type_description_destroy(&got);
+    brought->messages[1].early = true; /* it is volatile */
+    wire_writer_reset(&writer);
+    type_description_put(brought, &writer);
+    assert_int_equal(parse(wire_writer_bytes(&writer), &got), FABRIC_ERROR_MALFORMED_MESSAGE);
+    wire_writer_destroy(&writer);
+    type_description_destroy(&known);
+    type_description_destroy(&brought);
+}
+
 /* Each worker brings no more messages than it may, but together they are too many. */
 static void merged_messages_are_bounded(void **state)
 {
@@ -378,6 +401,7 @@ int main(void)
         cmocka_unit_test(events_of_both_are_kept),
         cmocka_unit_test(merged_events_are_bounded),
         cmocka_unit_test(messages_of_both_are_kept),
+        cmocka_unit_test(early_delivery_is_that_of_the_newer_type),
         cmocka_unit_test(merged_messages_are_bounded),
         cmocka_unit_test(contradictions_are_told),
     };

@@ -491,6 +491,36 @@ static void check_shard(const router_t *router, const shard_t *shard)
     }
 }
 
+/* What follows from a message that was delivered early is in no earlier entry. */
+static void check_early(const batch_builder_t *builder)
+{
+    uint64_t early = 0;
+    for (size_t i = 0; i < builder->message_count; i++) {
+        const message_t *message = message_of(builder->messages[i]);
+        early += message->early;
+        router_expect("a message that was delivered early and is in a queue",
+                      message->early && message->state == MESSAGE_IN_LANE, false);
+    }
+    router_expect("messages that were delivered early", builder->early_count, early);
+}
+
+/* No end is appended whose message is not: the batch under way has it, or an entry before. */
+static void check_ends(const lane_batches_t *batches)
+{
+    const batch_builder_t *next = &batches->next;
+    const batch_builder_t *current = &batches->current;
+    for (size_t i = 0; batches->running && !batches->orphaned && i < next->message_count; i++) {
+        const store_message_t *message = next->messages[i];
+        for (size_t j = 0; j < current->end_count; j++) {
+            router_expect("an end before its message", current->ends[j].message == message, false);
+        }
+        for (size_t j = 0; j < current->attempt_count; j++) {
+            router_expect("an attempt before its message", current->attempts[j].message == message,
+                          false);
+        }
+    }
+}
+
 static void check_lane(const router_lane_t *lane)
 {
     const lane_batches_t *batches = &lane->batches;
@@ -507,7 +537,12 @@ static void check_lane(const router_lane_t *lane)
     for (const message_t *message = batches->orphans; message; message = message->chain) {
         router_expect("an orphan", message->orphaned && !message->entity, true);
         router_expect("an orphan that calls wait for",
-                      message_is_called(message) && message->state != MESSAGE_IN_LANE, false);
+                      message_is_called(message) && !message_is_unstored(message), false);
+    }
+    check_ends(batches);
+    check_early(next);
+    if (batches->running) {
+        check_early(&batches->current);
     }
 }
 

@@ -23,7 +23,7 @@ static uint64_t ring_length(const message_link_t *ring)
 static bool stands(const message_t *message)
 {
     return message->stored.flags & REQUEST_DURABLE && message->entity &&
-           message->state != MESSAGE_IN_LANE;
+           !message_is_unstored(message);
 }
 
 static void check_rows(const router_t *router)

@@ -190,9 +190,9 @@ model_call_t *model_row(model_t *model, uint64_t id)
     return NULL;
 }
 
-static model_call_t *delivered_call(model_t *model, const message_deliver_t *delivery)
+model_call_t *model_delivered(model_t *model, const message_deliver_t *delivery)
 {
-    if (delivery->flags & REQUEST_DURABLE) {
+    if (delivery->flags & REQUEST_DURABLE && !(delivery->flags & DELIVER_EARLY)) {
         return model_row(model, delivery->request_id);
     }
     char name[32] = "";
@@ -205,7 +205,7 @@ static model_call_t *delivered_call(model_t *model, const message_deliver_t *del
 static void check_run(model_t *model, const message_deliver_t *delivery, bool sound)
 {
     unsigned entity = entity_number(delivery);
-    model_call_t *call = delivered_call(model, delivery);
+    model_call_t *call = model_delivered(model, delivery);
     if (!(delivery->flags & REQUEST_DURABLE)) {
         assert_int_equal(call->runs++, 0); /* I3 */
         call->sound = sound;

@@ -116,6 +116,9 @@ uint64_t model_pick(model_t *model, uint64_t below);
 model_call_t *model_call(model_t *model, uint64_t client, uint64_t sequence);
 /* The call that the store has under this id, or NULL. */
 model_call_t *model_row(model_t *model, uint64_t id);
+/* The call whose message is delivered, NULL: the store has none. One that is delivered early need
+ * not be stored. */
+model_call_t *model_delivered(model_t *model, const message_deliver_t *delivery);
 
 /* The sequence below which all of the client's calls are settled. */
 uint64_t model_settled(model_client_t *client);

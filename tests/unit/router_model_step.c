@@ -312,7 +312,7 @@ static void desire_step(model_t *model)
 /* A crash may be counted for the call that the worker was given at this place. */
 static void accuse(model_t *model, const model_worker_t *worker, size_t place)
 {
-    model_call_t *call = model_row(model, worker->queue[place]->as.deliver.request_id);
+    model_call_t *call = model_delivered(model, &worker->queue[place]->as.deliver);
     if (call) {
         call->ends++;
     }

@@ -572,6 +572,68 @@ static void a_pending_handler_answers_one_delivery_of_a_home(void **state)
     assert_int_equal(result.request_id, 1);
 }
 
+/* ---- early deliveries: their messages may never be stored ---- */
+
+static void add_early(executor_driver_t *d)
+{
+    exec_give(d, "a", "Add", 1, 1, REQUEST_DURABLE | DELIVER_EARLY, exec_amount(d, 1));
+}
+
+static void an_instance_that_rests_on_what_may_not_be_stored_ends(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    add_early(d);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    exec_expect_amount(d, 2, 102);
+    change_home(d, (uint64_t[]){1, 2}, 2);
+    deliver_again(d, "a", "Add", 1);
+    deliver_again(d, "a", "Add", 3); /* 2 was not stored */
+    exec_run(d);
+    expect_kept(d, 1);
+    exec_expect_amount(d, 3, 101); /* a fresh instance */
+    assert_int_equal(d->starts, 2);
+    assert_int_equal(d->stops, 1);
+}
+
+static void what_the_former_home_has_settled_is_stored(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    add_early(d);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    exec_expect_amount(d, 2, 102);
+    change_home(d, (uint64_t[]){2}, 1); /* the result of 1 is settled */
+    deliver_again(d, "a", "Add", 2);
+    deliver_again(d, "a", "Add", 3);
+    exec_run(d);
+    expect_kept(d, 2);
+    exec_expect_amount(d, 3, 103);
+    assert_int_equal(d->starts, 1);
+}
+
+static void a_handler_that_is_pending_ends_with_it(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_give(d, "a", "Wait", 1, 1, REQUEST_DURABLE | DELIVER_EARLY, fabric_bytes("\x90", 1));
+    exec_run(d);
+    fabric_pending_t *pending = d->pending;
+    change_home(d, NULL, 0);
+    deliver_again(d, "a", "Add", 2);
+    exec_run(d);
+    exec_expect_amount(d, 2, 101);
+    assert_int_equal(d->starts, 2);
+    d->pending = pending;
+    exec_complete(d, 55); /* changes nothing */
+    exec_run(d);
+    exec_expect_no_result(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -598,6 +660,9 @@ int main(void)
         EXECUTOR_TEST(a_typed_failure_that_was_kept_answers),
         EXECUTOR_TEST(results_are_let_go_in_time),
         EXECUTOR_TEST(a_defect_is_forgotten_with_its_home),
+        EXECUTOR_TEST(an_instance_that_rests_on_what_may_not_be_stored_ends),
+        EXECUTOR_TEST(what_the_former_home_has_settled_is_stored),
+        EXECUTOR_TEST(a_handler_that_is_pending_ends_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,11 +23,11 @@ static fabric_result_t handle(fabric_context_t *context, void *state, const void
 }
 
 static const fabric_message_type_t one = {
-    "One", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL};
+    "One", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false};
 static const fabric_message_type_t two = {
-    "Two", &fabric_schema_empty, &fabric_schema_empty, false, NULL, NULL};
+    "Two", &fabric_schema_empty, &fabric_schema_empty, false, NULL, NULL, false};
 static const fabric_message_type_t nameless = {
-    "", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL};
+    "", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false};
 static const fabric_handler_t handlers[] = {{&two, handle}, {&one, handle}};
 static const fabric_entity_type_t good = {
     .name = "Good", .handlers = handlers, .handler_count = 2, .mailbox_capacity = 7};
@@ -422,6 +422,28 @@ static void hello_describes_the_types(void **state)
     wire_writer_destroy(&writer);
 }
 
+static void early_delivery_is_for_durable_messages(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    fabric_message_type_t message = one;
+    const fabric_handler_t handlers_of[] = {{&message, handle}};
+    fabric_entity_type_t type = {.name = "Early", .handlers = handlers_of, .handler_count = 1};
+    message.early_delivery = true;
+    message.durable = false;
+    refused(table, &type, "early delivery is for durable messages");
+    message.durable = true;
+    assert_int_equal(type_table_add(table, &type, NULL), FABRIC_OK);
+    wire_writer_t writer = {0};
+    type_description_t *description = NULL;
+    type_table_describe(table, &writer);
+    wire_reader_t reader = wire_reader(wire_writer_bytes(&writer));
+    assert_int_equal(wire_get_array(&reader), 1);
+    assert_int_equal(type_description_parse(&reader, &description), FABRIC_OK);
+    assert_true(description->early && description->messages[0].early);
+    type_description_destroy(&description);
+    wire_writer_destroy(&writer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -439,6 +461,7 @@ int main(void)
         TEST(brokers_are_told_of_concurrency),
         TEST(types_and_messages_are_bounded),
         TEST(hello_describes_the_types),
+        TEST(early_delivery_is_for_durable_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

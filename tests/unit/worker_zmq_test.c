@@ -35,12 +35,12 @@ static const fabric_field_t number_fields[] = {FABRIC_I64(number_t, value)};
 static const fabric_schema_t number_schema = FABRIC_SCHEMA("Number", number_t, number_fields);
 enum { STUCK_MS = 300 };
 
-static const fabric_message_type_t add_message = {"Add", &number_schema, &number_schema,
-                                                  true,  NULL,           NULL};
-static const fabric_message_type_t later_message = {"Later", &number_schema, &number_schema,
-                                                    false,   NULL,           NULL};
-static const fabric_message_type_t block_message = {"Block", &number_schema, &number_schema,
-                                                    true,    NULL,           NULL};
+static const fabric_message_type_t add_message = {"Add", &number_schema, &number_schema, true,
+                                                  NULL,  NULL,           false};
+static const fabric_message_type_t later_message = {"Later", &number_schema, &number_schema, false,
+                                                    NULL,    NULL,           false};
+static const fabric_message_type_t block_message = {"Block", &number_schema, &number_schema, true,
+                                                    NULL,    NULL,           false};
 
 static sem_t blocked, unblock;
 static atomic_int stopped;

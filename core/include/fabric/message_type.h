@@ -80,8 +80,8 @@ typedef struct fabric_message_type {
     const fabric_schema_t *request;
     /** What the reply carries; &fabric_schema_empty for nothing. */
     const fabric_schema_t *reply;
-    /** Whether the message is stored before it is delivered, and delivered again until it has a
-     *  final reply. */
+    /** Whether the message is stored before its sender hears of it and, but for `early_delivery`,
+     *  before it is delivered; and is delivered again until it has a final reply. */
     bool durable;
     /** Writes the message's primary key for `request` to `key` (at most `capacity` bytes) and
      *  returns its size. NULL, or a returned 0: the message has no primary key. */
@@ -93,6 +93,12 @@ typedef struct fabric_message_type {
      *  Versions of a message type may add failures, and fields of their values as those of a reply;
      *  none may go, or get another number. */
     const fabric_choices_t *failures;
+    /** A durable message may be delivered while it is still being stored, so that it and its result
+     *  often become durable at once. Nothing leaves the cluster before: the accepted answer and the
+     *  reply wait. If the message is not stored after all, its handler has run for a call that ends
+     *  as unknown, or was rejected, and the entity's instance is forgotten. So it is for handlers
+     *  without effects outside the fabric. Only for durable messages. */
+    bool early_delivery;
 } fabric_message_type_t;
 
 #ifdef __cplusplus
