@@ -29,10 +29,12 @@ int cli_broker(const cli_options_t *options);
 json_t *cli_broker_rows(const cluster_view_t *view);
 /* runner ls, runner cordon|uncordon|drain NAME */
 int cli_runner(const cli_options_t *options);
-/* entity resume TYPE ID, entity clear TYPE ID, and the next one */
+/* entity resume TYPE ID, entity clear TYPE ID, and the next two */
 int cli_entity(const cli_options_t *options);
 /* entity state TYPE ID */
 int cli_entity_state(const cli_options_t *options, fabric_client_t *client);
+/* entity events TYPE ID */
+int cli_entity_events(const cli_options_t *options, fabric_client_t *client);
 /* shard ls, shard show GROUP:NUMBER, shard plan */
 int cli_shard(const cli_options_t *options);
 /* type ls, type show TYPE [TAG], type forget TYPE */

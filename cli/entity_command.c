@@ -122,16 +122,20 @@ static int carry_out(const entity_order_t *order, const cli_options_t *options,
 
 int cli_entity(const cli_options_t *options)
 {
-    bool shows = options->argument_count == 4 && strcmp(options->arguments[1], "state") == 0;
-    const entity_order_t *order =
-        options->argument_count == 4 ? find_order(options->arguments[1]) : NULL;
-    if (!order && !shows) {
-        return cli_usage_error("entity takes: resume TYPE ID, clear TYPE ID, state TYPE ID");
+    const char *what = options->argument_count == 4 ? options->arguments[1] : "";
+    bool shows = strcmp(what, "state") == 0;
+    bool lists = strcmp(what, "events") == 0;
+    const entity_order_t *order = find_order(what);
+    if (!order && !shows && !lists) {
+        return cli_usage_error(
+            "entity takes: resume TYPE ID, clear TYPE ID, state TYPE ID, events TYPE ID");
     }
     fabric_client_t *client = NULL;
     int code = cli_connect(options, 0, 0, &client);
-    if (code == CLI_DONE) {
-        code = shows ? cli_entity_state(options, client) : carry_out(order, options, client);
+    if (code == CLI_DONE && shows) {
+        code = cli_entity_state(options, client);
+    } else if (code == CLI_DONE) {
+        code = lists ? cli_entity_events(options, client) : carry_out(order, options, client);
     }
     fabric_client_close(&client);
     return code;

@@ -51,8 +51,10 @@ static const config_key_t keys[] = {
      "0 "
      "for all"},
     {"after", CONFIG_TEXT, NULL, 0, 0, "CURSOR",
-     "scheduled ls: the next page, as the page before says"},
-    {"follow", CONFIG_BOOL, "no", 0, 0, NULL, "journal tail: go on with entries as they come"},
+     "scheduled ls: the next page, as the page before says; entity events: those behind this "
+     "sequence"},
+    {"limit", CONFIG_UINT, "0", 0, INT64_MAX, "N", "entity events: how many at most; 0 for all"},
+    {"follow", CONFIG_BOOL, "no", 0, 0, NULL, "journal tail, entity events: go on with what comes"},
     {"check", CONFIG_BOOL, "no", 0, 0, NULL,
      "status: exit code 1 where the cluster is not healthy, for monitoring"},
     {"yes", CONFIG_BOOL, "no", 0, 0, NULL,
@@ -89,6 +91,7 @@ static const char usage[] =
     "  fabricctl entity resume TYPE ID     lets an entity go on that failures have parked\n"
     "  fabricctl entity clear TYPE ID      ends an entity's messages and frees its primary keys\n"
     "  fabricctl entity state TYPE ID      shows an entity's persisted state as JSON\n"
+    "  fabricctl entity events TYPE ID     lists the events that an entity has appended\n"
     "  fabricctl shard ls                  lists the shards, their homes and owners\n"
     "  fabricctl shard show GROUP:NUMBER   shows everything about one shard\n"
     "  fabricctl shard plan --drain NAME   shows what would move if NAME went, or came (--add)\n"
@@ -222,6 +225,7 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     options->id = config_text(config, "id");
     options->entries = (uint32_t)config_uint(config, "entries");
     options->after = config_text(config, "after");
+    options->limit = config_uint(config, "limit");
     options->follow = config_bool(config, "follow");
     options->yes = config_bool(config, "yes");
     options->check = config_bool(config, "check");

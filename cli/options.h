@@ -40,14 +40,15 @@ typedef struct cli_options {
     uint32_t weight;           /* likewise */
     uint64_t app_version;      /* likewise */
     uint32_t entries;          /* journal tail: of each lane to begin with; 0: all */
-    const char *after;         /* scheduled ls: where the page begins; NULL: with the first */
-    bool follow;               /* journal tail */
-    bool yes;                  /* journal repair */
-    bool check;                /* status */
-    bool cancel;               /* call: at its deadline */
-    bool no_wait;              /* broker drain, runner */
-    uint32_t wait_ms;          /* broker drain, runner */
-    char **arguments;          /* the command and what follows it */
+    const char *after; /* scheduled ls, entity events: where to begin; NULL: with the first */
+    uint64_t limit;    /* entity events: so many at most; 0: all */
+    bool follow;       /* journal tail, entity events */
+    bool yes;          /* journal repair */
+    bool check;        /* status */
+    bool cancel;       /* call: at its deadline */
+    bool no_wait;      /* broker drain, runner */
+    uint32_t wait_ms;  /* broker drain, runner */
+    char **arguments;  /* the command and what follows it */
     size_t argument_count;
     bool help;
     bool version;

@@ -46,9 +46,8 @@ typedef struct entity {
     struct entity *ownership_previous, *ownership_next;
     struct entity *idle_previous, *idle_next;
     struct entity *queue_next; /* in one of the queues */
-    /* Of the residents that rest; executor_residents.c writes these three. */
+    /* Of the residents that rest; executor_residents.c writes these two, and `rest`. */
     struct entity *resting_previous, *resting_next;
-    uint8_t rest;            /* rest_t */
     finalizer_t *finalizers; /* of its state */
     resource_t *resources;   /* executor_instance.c writes these two */
     /* Of a persisted type: what its next instance begins with; NULL: it is not here.
@@ -71,6 +70,7 @@ typedef struct entity {
     uint32_t volatile_waiting;
     uint32_t pending_count; /* PENDING: of handlers that are not concurrent */
     uint8_t id_size;
+    uint8_t rest;     /* rest_t */
     uint8_t state;    /* entity_state_t */
     bool queued;      /* in one of the queues */
     bool kept;        /* it keeps itself alive: it is not stopped when it is idle */

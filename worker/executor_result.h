@@ -20,8 +20,8 @@ void result_put(executor_t *executor, entity_t *entity, uint64_t flags,
                 const message_result_t *result);
 /* A message that cannot be decoded, or whose reply cannot be encoded, fails by itself: the entity
  * goes on. */
-void result_put_malformed(executor_t *executor, entity_t *entity,
-                          const message_deliver_t *delivery, const char *text);
+void result_put_malformed(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                          const char *text);
 /* The handler broke: its entity's state ends. The message has been counted as handled. */
 void result_put_broken(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
                        const char *text);

@@ -136,6 +136,8 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
     }
     if (message->events) {
         persisted_commit_events(router, &message->events, lane->checkpoint.number);
+        readers_appended(router, message->stored.shard, message->stored.type,
+                         message->stored.entity);
     }
     entity_t *entity = message->entity;
     if (message->left) {

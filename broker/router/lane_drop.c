@@ -137,6 +137,7 @@ void lane_drop(router_t *router, uint32_t number)
     persisted_drop(&lane->persisted);
     early_ends_clear(&lane->early_ends);
     operator_cancels_drop(router, number);
+    readers_drop(router, number);
     requests_send_away(router, lane);
 }
 

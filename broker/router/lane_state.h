@@ -1,6 +1,6 @@
 /* A lane: whether this broker is its home. lanes.c owns the struct, but for the parts of batch.c,
- * lookup.c, checkpoint.c, keys.c, persisted.c, history.c, overflow.c, loads.c, schedule.c, alive.c,
- * messages.c, hand_over.c and progress.c.
+ * lookup.c, checkpoint.c, keys.c, persisted.c, history.c, readers.c, overflow.c, loads.c,
+ * schedule.c, alive.c, messages.c, hand_over.c and progress.c.
  *
  * Some lanes are this broker's and others are not, at the same time. What depends on a lane
  * (shards, entities, messages, calls, batches, look-ups) comes and goes with it.
@@ -13,6 +13,7 @@
 #include "broker/router/checkpoint_state.h"
 #include "broker/router/clears_state.h"
 #include "broker/router/early_ends.h"
+#include "broker/router/readers_state.h"
 #include "broker/router/keys_state.h"
 #include "broker/router/lookup_state.h"
 #include "broker/router/overflow_state.h"
@@ -52,6 +53,7 @@ struct router_lane {
     checkpoint_t checkpoint;
     lane_keys_t keys;
     lane_persisted_t persisted;
+    lane_readers_t readers;
     overflows_t overflows;
     loads_t loads;
     schedule_t schedule;

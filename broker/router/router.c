@@ -112,6 +112,7 @@ void router_destroy(router_t **at)
     checkpoints_destroy(router);
     keys_destroy(router);
     persisted_destroy(router);
+    readers_destroy(router);
     clears_destroy(router);
     shard_map_destroy(&router->map);
     wire_writer_destroy(&router->scratch);
@@ -138,6 +139,7 @@ void router_tick(router_t *router, uint64_t now_ms)
     runners_tick(router);
     schedules_tick(router);
     operator_cancels_tick(router);
+    readers_tick(router);
     entities_wake(router);
     alive_tick(router);
     connections_tick(router);

@@ -269,6 +269,8 @@ bool router_take_states(router_t *router, uint32_t lane, router_states_t *read);
 void router_states_loaded(router_t *router, uint32_t lane, fabric_error_t error,
                           state_value_t **values, size_t count, size_t done, uint64_t now_ms);
 
+/* ---- lanes: events of entities ---- */
+
 /* Events to read, as store_driver.load_events does; one read at a time for each lane. */
 typedef struct router_events {
     const store_history_t *histories; /* valid until router_events_loaded */
@@ -280,6 +282,18 @@ bool router_take_events(router_t *router, uint32_t lane, router_events_t *read);
  * After an error there are none, and the router asks again. */
 void router_events_loaded(router_t *router, uint32_t lane, fabric_error_t error,
                           events_value_t **values, size_t count, size_t done, uint64_t now_ms);
+
+/* A part of an entity's events to read, as store_driver.load_events does; one at a time for each
+ * lane. What was durable before it was taken, and in rows, must be visible to the read. */
+typedef struct router_reading {
+    const store_history_t *history; /* valid until router_reading_loaded */
+    uint64_t bytes_max;
+} router_reading_t;
+bool router_take_reading(router_t *router, uint32_t lane, router_reading_t *read);
+/* The events that there are, which stay the caller's. `done`: the history was read to its end, or
+ * limit. After an error there are none. */
+void router_reading_loaded(router_t *router, uint32_t lane, fabric_error_t error,
+                           events_value_t *const *values, size_t count, bool done, uint64_t now_ms);
 
 /* ---- lanes: look-ups ---- */
 

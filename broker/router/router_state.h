@@ -94,6 +94,7 @@ struct router {
     uint64_t message_bytes;     /* of all messages in messages_by_id */
     uint64_t key_bytes;         /* of the primary keys of all lanes */
     uint64_t state_bytes;       /* of the persisted states of all lanes */
+    uint32_t reader_count;      /* queries of entities' events; readers.c writes it */
     uint64_t takes;             /* of batches, of all lanes */
     uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */
     uint64_t high_id_stored;    /* the highest id that some entry says was made */

@@ -270,7 +270,7 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     wire_writer_t document = {0};
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
     const char *text = "queries are: status, health, counters, describe, waits, drain, runner, "
-                       "resume, clear, state, cancel, type_close, type_forget, type_open";
+                       "resume, clear, state, events, cancel, type_close, type_forget, type_open";
     if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
         client_hear_waits(peer->client, query->sequence);
         return; /* the query is answered for each call that turns out to wait */
@@ -278,6 +278,10 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     if (fabric_bytes_equal(query->name, fabric_bytes_of("cancel"))) {
         operator_cancel_received(router, peer, query);
         return; /* it is answered when the messages have ended */
+    }
+    if (fabric_bytes_equal(query->name, fabric_bytes_of("events"))) {
+        reader_received(router, peer, query);
+        return; /* it is answered when rows are read, or an event has come */
     }
     if (!document_allowed(router)) {
         answer(router, peer, query->sequence, FABRIC_ERROR_BUSY, "too many queries at once",

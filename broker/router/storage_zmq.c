@@ -93,6 +93,28 @@ static void take_events(storage_t *storage, load_operation_t *operation)
     loaded_events_clear(events);
 }
 
+static void feed_reading(storage_t *storage, uint32_t number)
+{
+    router_reading_t read;
+    load_operation_t *operation = &storage->lanes[number].reading;
+    if (router_take_reading(storage->router, number, &read)) {
+        *operation = (load_operation_t){.kind = LOADER_READING,
+                                        .lane = number,
+                                        .histories = read.history,
+                                        .history_count = 1,
+                                        .bytes_max = read.bytes_max};
+        loader_actor_send(storage->loader, operation);
+    }
+}
+
+static void take_reading(storage_t *storage, load_operation_t *operation)
+{
+    const loaded_events_t *events = &operation->events;
+    router_reading_loaded(storage->router, operation->lane, operation->error, events->values,
+                          events->count, events->done == 1, storage->now_ms);
+    loaded_events_clear(&operation->events);
+}
+
 /* At most one answer in a turn: each is work for the router. */
 static void take_loader(storage_t *storage, loader_actor_t *loader)
 {
@@ -125,6 +147,9 @@ static void take_loader(storage_t *storage, loader_actor_t *loader)
         break;
     case LOADER_EVENTS:
         take_events(storage, operation);
+        break;
+    case LOADER_READING:
+        take_reading(storage, operation);
         break;
     }
 }
@@ -315,6 +340,7 @@ void storage_feed(storage_t *storage, uint64_t now_ms)
         feed_scheduled(storage, i);
         feed_search(storage, i);
         feed_states(storage, i);
+        feed_reading(storage, i);
         feed_events(storage, i);
         feed_lookup(storage, i);
     }

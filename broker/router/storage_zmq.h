@@ -48,6 +48,7 @@ typedef struct storage_lane {
     load_operation_t scheduled;
     load_operation_t search;
     load_operation_t states;
+    load_operation_t reading;
     load_operation_t events;
     find_operation_t find;
     bool slicing;

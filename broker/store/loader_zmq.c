@@ -32,6 +32,7 @@ static void run_operation(loader_t *loader, load_operation_t *operation)
                                operation->bytes_max, &operation->states);
         break;
     case LOADER_EVENTS:
+    case LOADER_READING:
         operation->error =
             loader_load_events(loader, operation->lane, operation->histories,
                                operation->history_count, operation->bytes_max, &operation->events);

@@ -15,7 +15,8 @@ typedef enum load_operation_kind {
     LOADER_SCHEDULED,
     LOADER_SEARCH,
     LOADER_STATES,
-    LOADER_EVENTS
+    LOADER_EVENTS, /* for activations */
+    LOADER_READING /* the same for whoever reads a history */
 } load_operation_kind_t;
 
 /* The router's thread owns it until loader_actor_send, the loader until it comes back. */
@@ -25,12 +26,12 @@ typedef struct load_operation {
     store_hold_t hold;           /* ADOPT */
     const store_range_t *ranges; /* LOAD: borrowed until it comes back */
     size_t range_count;
-    uint64_t bytes_max;    /* LOAD, SCHEDULED, STATES, EVENTS */
+    uint64_t bytes_max;    /* LOAD, SCHEDULED, STATES, EVENTS, READING */
     store_due_key_t after; /* SCHEDULED; so is the next one */
     uint32_t limit;
     const store_entity_name_t *names; /* STATES: borrowed until it comes back */
     size_t name_count;
-    const store_history_t *histories; /* EVENTS: borrowed until it comes back */
+    const store_history_t *histories; /* EVENTS, READING: borrowed until it comes back */
     size_t history_count;
     const wanted_row_t *wanted; /* SEARCH: borrowed until it comes back */
     size_t wanted_count;
@@ -39,7 +40,7 @@ typedef struct load_operation {
     adoption_t adoption;    /* ADOPT: whoever gets the operation back clears it */
     loader_fault_t fault;   /* ADOPT */
     loaded_states_t states; /* STATES: whoever gets the operation back clears it */
-    loaded_events_t events; /* EVENTS: the same */
+    loaded_events_t events; /* EVENTS, READING: the same */
     message_t
         *rows; /* LOAD, SCHEDULED, SEARCH: a chain that whoever gets the operation back owns */
     size_t done;

@@ -44,7 +44,7 @@ struct call {
     incarnation_t broker; /* of a query: the broker that is asked; none: any one */
     /* Of a query: the session answers it, from its map: all brokers, see session_queries.c. */
     bool members;
-    fabric_bytes_t type;
+    fabric_bytes_t type; /* of a query: the home of this entity is asked; empty: see `broker` */
     fabric_bytes_t id;
     fabric_bytes_t tag;
     fabric_bytes_t payload;
@@ -153,6 +153,12 @@ static inline bool call_certainly_not_accepted(const call_t *call)
 static inline bool call_is_durable(const call_t *call)
 {
     return (call->flags & REQUEST_DURABLE) != 0;
+}
+
+/* A query to the home of an entity, whichever broker that is when it is sent. */
+static inline bool call_asks_home(const call_t *call)
+{
+    return call->query && call->type.size > 0;
 }
 
 /* Neither durable nor a query. */

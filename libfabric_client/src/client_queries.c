@@ -56,6 +56,23 @@ static void run(fabric_client_t *client, call_t **call, uint8_t **document, size
     exchange_release(client->exchange, call);
 }
 
+void client_ask_home(fabric_client_t *client, fabric_entity_t entity, const char *name,
+                     fabric_bytes_t argument, uint64_t deadline_ms, uint8_t **document,
+                     size_t *size, fabric_outcome_t *outcome)
+{
+    reason_t reason = {{0}};
+    call_t *call = NULL;
+    *document = NULL;
+    fabric_error_t error = client_check_process(client, &reason);
+    error = error ? error : request_build_home_query(entity, name, argument, &reason, &call);
+    if (error) {
+        outcome_of_reason(error, &reason, outcome);
+        return;
+    }
+    call->deadline_ms = deadline_ms;
+    run(client, &call, document, size, outcome);
+}
+
 fabric_error_t fabric_client_query_at(fabric_client_t *client, const char *broker, const char *name,
                                       fabric_bytes_t argument, uint32_t timeout_ms,
                                       uint8_t **document, size_t *size, fabric_outcome_t *outcome)

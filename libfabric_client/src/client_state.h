@@ -48,4 +48,17 @@ FABRIC_MUST_USE fabric_error_t client_run_calls(fabric_client_t *client, call_li
  * virtual machines, sleeping and being woken costs more than all work of a round trip. */
 bool client_spin(fabric_client_t *client, bool (*ended)(void *context), void *context);
 
+/* ---- client_queries.c ---- */
+
+/* Asks the home of the entity. The document is the caller's to free(), and NULL on an error. */
+void client_ask_home(fabric_client_t *client, fabric_entity_t entity, const char *name,
+                     fabric_bytes_t argument, uint64_t deadline_ms, uint8_t **document,
+                     size_t *size, fabric_outcome_t *outcome);
+
+/* ---- client_events.c ---- */
+
+/* Reads a home's answer to the query "events", behind the sequence `after`, into what is empty. The
+ * events point into the document. false: it cannot be read, and what there is is to be freed. */
+bool client_read_events(fabric_bytes_t document, uint64_t after, fabric_entity_events_t *events);
+
 #endif

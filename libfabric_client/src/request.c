@@ -294,20 +294,37 @@ fabric_error_t request_build(const fabric_call_t *description, uint64_t client_n
     return error;
 }
 
-fabric_error_t request_build_query(const char *name, fabric_bytes_t argument, reason_t *reason,
-                                   call_t **call)
+static fabric_error_t build_query(const parts_t *parts, fabric_bytes_t argument, reason_t *reason,
+                                  call_t **call)
 {
-    parts_t parts = {.tag = fabric_bytes_of(name)};
     size_t used;
-    if (address_check_name(parts.tag) || argument.size > LIMIT_PAYLOAD_BYTES_MAX) {
+    if (address_check_name(parts->tag) || argument.size > LIMIT_PAYLOAD_BYTES_MAX) {
         return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED,
                           "a query's name has 1 to 255 bytes, its argument at most %d",
                           LIMIT_PAYLOAD_BYTES_MAX);
     }
-    *call = new_record(&parts, argument.size, &used);
+    *call = new_record(parts, argument.size, &used);
     (*call)->payload = put(*call, &used, argument);
     (*call)->query = true;
     return FABRIC_OK;
+}
+
+fabric_error_t request_build_query(const char *name, fabric_bytes_t argument, reason_t *reason,
+                                   call_t **call)
+{
+    parts_t parts = {.tag = fabric_bytes_of(name)};
+    return build_query(&parts, argument, reason, call);
+}
+
+fabric_error_t request_build_home_query(fabric_entity_t entity, const char *name,
+                                        fabric_bytes_t argument, reason_t *reason, call_t **call)
+{
+    parts_t parts = {.type = entity.type, .id = entity.id, .tag = fabric_bytes_of(name)};
+    if (address_check_name(entity.type) || address_check_name(entity.id)) {
+        return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED,
+                          "entity type and entity id have 1 to 255 bytes each");
+    }
+    return build_query(&parts, argument, reason, call);
 }
 
 /* ---- outcomes ---- */

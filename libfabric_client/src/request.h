@@ -17,6 +17,10 @@ FABRIC_MUST_USE fabric_error_t request_build(const fabric_call_t *description,
 /* The record of a query, to any broker. LIMIT_EXCEEDED with a reason. */
 FABRIC_MUST_USE fabric_error_t request_build_query(const char *name, fabric_bytes_t argument,
                                                    reason_t *reason, call_t **call);
+/* The record of a query to the home of an entity. LIMIT_EXCEEDED with a reason. */
+FABRIC_MUST_USE fabric_error_t request_build_home_query(fabric_entity_t entity, const char *name,
+                                                        fabric_bytes_t argument, reason_t *reason,
+                                                        call_t **call);
 
 /* Fills the outcome of an ended call. */
 void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *outcome);

@@ -373,6 +373,10 @@ static void apply_answer(session_t *session, uint32_t peer, const message_answer
         return;
     }
     fabric_error_t error = answer->error == 0 ? FABRIC_OK : fabric_error_from_number(answer->error);
+    if (call_asks_home(call) && fabric_error_class(error) == FABRIC_CLASS_RETRY) {
+        session_query_refused(session, peer, call, error, answer->text);
+        return;
+    }
     session_end(session, call, error, error ? answer->text : answer->document);
 }
 

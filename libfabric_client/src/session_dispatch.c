@@ -243,8 +243,9 @@ uint64_t session_dispatch_deadline(const session_t *session)
 
 /* ---- when routes change ---- */
 
-/* A durable call moves with its shard's home, sent or not: the new home knows it by its key. A
- * volatile one moves only while it is unsent. */
+/* A durable call moves with its shard's home, sent or not: the new home knows it by its key. So
+ * does a query to the home, which changes nothing. A volatile call moves only while it is unsent.
+ */
 static void fetch_back(session_t *session, call_t *call)
 {
     if (!call->query && shard_id_group(call->shard) == 0) {
@@ -256,7 +257,7 @@ static void fetch_back(session_t *session, call_t *call)
     uint32_t peer = session_route(session, call);
     bool moved = call->peer != peer;
     if ((call->state == CALL_READY && moved) ||
-        (call->state == CALL_SENT && moved && call_is_durable(call) &&
+        (call->state == CALL_SENT && moved && (call_is_durable(call) || call_asks_home(call)) &&
          peers_is_welcomed(&session->peers, peer))) {
         session_take_back(session, call);
     }

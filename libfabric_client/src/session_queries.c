@@ -51,6 +51,20 @@ void session_dispatch_query(session_t *session, call_t *query)
     }
 }
 
+void session_query_refused(session_t *session, uint32_t peer, call_t *query, fabric_error_t error,
+                           fabric_bytes_t text)
+{
+    call_note_refused(query, error, peer);
+    peers_note_rejection(&session->peers, peer, error, text);
+    session_take_back(session, query);
+    if (error == FABRIC_ERROR_NOT_HOME) {
+        peers_set_due(&session->peers, peer, DUE_MAP_WANTED);
+    }
+    call_table_set_retry(&session->calls, query,
+                         session->now_ms + 1 +
+                             jitter_backoff(&session->random, call_next_attempt(query)));
+}
+
 /* Why the broker is not connected, in the words of whoever said it last; maybe empty. */
 static const char *refusal_of(session_t *session, const map_broker_t *broker)
 {

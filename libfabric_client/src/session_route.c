@@ -93,8 +93,19 @@ static uint32_t route_of_shard(session_t *session, shard_id_t shard)
     return route->peer;
 }
 
+/* Any broker knows whether a type is registered that the map does not have. */
+static uint32_t route_to_home(session_t *session, const call_t *query)
+{
+    shard_id_t shard = session_locate(session, query);
+    return shard_id_group(shard) == 0 ? peers_any_welcomed(&session->peers)
+                                      : route_by_map(session, shard);
+}
+
 static uint32_t route_of_query(session_t *session, const call_t *query)
 {
+    if (call_asks_home(query)) {
+        return route_to_home(session, query);
+    }
     if (incarnation_is_none(query->broker)) {
         return peers_any_welcomed(&session->peers);
     }

@@ -147,6 +147,10 @@ void session_expire(session_t *session);
 
 /* Answers or sends a waiting query if that is possible, or notes what it waits for. */
 void session_dispatch_query(session_t *session, call_t *query);
+/* A query to an entity's home, which the peer is not, or which cannot answer now: it is asked
+ * again, until its deadline. */
+void session_query_refused(session_t *session, uint32_t peer, call_t *query, fabric_error_t error,
+                           fabric_bytes_t text);
 /* Ends a query at its deadline: the broker that it is for has not answered it. */
 void session_end_unanswered(session_t *session, call_t *query);
 

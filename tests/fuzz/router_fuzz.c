@@ -379,6 +379,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                     fabric_bytes(types, sizeof types - 1),
                                     fabric_bytes_of("test"),
                                     fabric_bytes_of("status"),
+                                    fabric_bytes_of("events"),
                                     {NULL, 0}};
     world_t *w = calloc(1, sizeof *w);
     assert_non_null(w);

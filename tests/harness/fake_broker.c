@@ -112,14 +112,68 @@ static void take_request(fake_broker_t *broker, wire_reader_t *body)
     message_put_reply(&broker->out, &reply);
 }
 
+/* ---- events ---- */
+
+static uint64_t event_sequence(uint32_t index)
+{
+    return index < 2 ? index + 1 : index + 2;
+}
+
+static void put_event(uint32_t index, bool sound, wire_writer_t *document)
+{
+    uint8_t payload[2] = {0x91, (uint8_t)event_sequence(index)};
+    wire_put_array(document, sound ? 6 : 5);
+    wire_put_uint(document, event_sequence(index));
+    wire_put_text(document, "Added");
+    wire_put_uint(document, 2);
+    wire_put_uint(document, 1700000000000 + index);
+    wire_put_uint(document, 4096 + index);
+    if (sound) {
+        wire_put_bin(document, fabric_bytes(payload, sizeof payload));
+    }
+}
+
+static void put_events(fabric_bytes_t argument, wire_writer_t *document)
+{
+    wire_reader_t reader = wire_reader(argument);
+    (void)wire_get_array(&reader);
+    (void)wire_get_bin(&reader);
+    bool sound = !is(wire_get_bin(&reader), "broken");
+    uint64_t after = wire_get_uint(&reader);
+    uint64_t limit = wire_get_uint(&reader);
+    uint32_t first = 0;
+    while (first < FAKE_EVENTS && event_sequence(first) <= after) {
+        first++;
+    }
+    uint32_t count = FAKE_EVENTS - first;
+    count = count < 2 ? count : 2;
+    count = limit > 0 && limit < count ? (uint32_t)limit : count;
+    wire_put_map(document, 3);
+    wire_put_text(document, "events");
+    wire_put_array(document, count);
+    for (uint32_t i = first; i < first + count; i++) {
+        put_event(i, sound, document);
+    }
+    wire_put_text(document, "of a later release");
+    wire_put_nil(document);
+    wire_put_text(document, "more");
+    wire_put_bool(document, first + count < FAKE_EVENTS);
+}
+
 static void take_query(fake_broker_t *broker, wire_reader_t *body)
 {
     message_query_t query;
     if (message_get_query(body, &query) == FABRIC_OK) {
         bool nothing = is(query.name, "nothing");
+        wire_writer_t events = {0};
         message_answer_t answer = {query.sequence, nothing ? FABRIC_ERROR_NOT_FOUND : 0,
                                    fabric_bytes_of(""), query.argument};
+        if (is(query.name, "events")) {
+            put_events(query.argument, &events);
+            answer.document = wire_writer_bytes(&events);
+        }
         message_put_answer(&broker->out, &answer);
+        wire_writer_destroy(&events);
     }
 }
 

@@ -6,13 +6,17 @@
  *   busy    rejected with MailboxFull
  *   silent  nothing
  *   tells   accepted (unless the tag is "silent")
- * Queries are answered with their argument, but "nothing" with NotFound.
+ * Queries are answered with their argument, but "nothing" with NotFound, and "events" with those of
+ * an entity that has FAKE_EVENTS, two at a time; of entity "broken" they cannot be read.
  */
 #ifndef TESTS_FAKE_BROKER_H
 #define TESTS_FAKE_BROKER_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Their sequences are 1, 2, 4, 5 and 6: the third is lost. */
+#define FAKE_EVENTS 5u
 
 typedef struct fake_broker fake_broker_t;
 

@@ -178,6 +178,131 @@ static void a_question_is_asked_again_on_the_next_connection(void **state)
     script_expect_end(d, query, FABRIC_OK);
 }
 
+/* ---- the home of an entity ---- */
+
+static uint64_t ask_home(session_driver_t *d, const char *type, uint64_t timeout_ms)
+{
+    call_t *query = call_new(0);
+    query->query = true;
+    query->type = fabric_bytes_of(type);
+    query->id = fabric_bytes_of("c1");
+    query->tag = fabric_bytes_of("events");
+    query->deadline_ms = d->now_ms + timeout_ms;
+    session_submit(d->session, query, d->now_ms);
+    return query->sequence;
+}
+
+static void refuse(session_driver_t *d, size_t peer, uint64_t sequence, fabric_error_t error)
+{
+    message_answer_t message = {
+        .sequence = sequence, .error = error, .text = fabric_bytes_of("not now")};
+    script_frame(&d->out);
+    message_put_answer(&d->out, &message);
+    script_deliver(d, peer);
+}
+
+/* Until the session asks the peer again; it does so within its longest pause. */
+static void wait_for_query(session_driver_t *d, size_t peer)
+{
+    uint64_t waited_ms = 0;
+    while (count(d, peer, KIND_QUERY) == 0) {
+        assert_in_range(waited_ms, 0, 1000);
+        script_advance(d, 10);
+        waited_ms += 10;
+    }
+}
+
+static void join_two(session_driver_t *d)
+{
+    d->by_way = false;
+    script_join(d, 0, 0);
+    script_join(d, 1, 0);
+}
+
+static void the_home_of_an_entity_is_asked(void **state)
+{
+    session_driver_t *d = *state;
+    d->by_way = false;
+    script_join(d, 0, 1);
+    uint64_t query = ask_home(d, "Counter", 5000);
+    assert_int_equal(count(d, 0, KIND_QUERY), 0); /* it is not the home */
+    script_join(d, 1, 1);
+    assert_int_equal(count(d, 1, KIND_QUERY), 1);
+    answer(d, 1, query);
+    script_expect_end(d, query, FABRIC_OK);
+}
+
+static void any_broker_is_asked_about_an_entity_of_an_unknown_type(void **state)
+{
+    session_driver_t *d = *state;
+    script_join(d, 0, 1);
+    uint64_t query = ask_home(d, "Unheard", 5000);
+    assert_int_equal(count(d, 0, KIND_QUERY), 1);
+    refuse(d, 0, query, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
+    script_expect_end_saying(d, query, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, "not now");
+}
+
+/* A home that lives on, but is the home no more, does not have to answer. */
+static void a_query_moves_with_the_home(void **state)
+{
+    session_driver_t *d = *state;
+    join_two(d);
+    uint64_t query = ask_home(d, "Counter", 5000);
+    assert_int_equal(count(d, 0, KIND_QUERY), 1);
+    script_map(d, 0, 1, 2, 1, true);
+    assert_int_equal(count(d, 1, KIND_QUERY), 1);
+    answer(d, 0, query); /* too late */
+    assert_null(session_next_done(d->session));
+    answer(d, 1, query);
+    script_expect_end(d, query, FABRIC_OK);
+}
+
+static void a_query_waits_until_there_is_a_home(void **state)
+{
+    session_driver_t *d = *state;
+    join_two(d);
+    uint64_t query = ask_home(d, "Counter", 5000);
+    assert_int_equal(count(d, 0, KIND_QUERY), 1);
+    session_disconnected(d->session, 0, d->now_ms);
+    assert_int_equal(count(d, 1, KIND_QUERY), 0);
+    script_map(d, 1, 1, 2, -1, true);
+    assert_int_equal(count(d, 1, KIND_QUERY), 0);
+    script_map(d, 1, 1, 3, 1, true);
+    assert_int_equal(count(d, 1, KIND_QUERY), 1);
+    answer(d, 1, query);
+    script_expect_end(d, query, FABRIC_OK);
+}
+
+static void a_broker_that_is_not_the_home_tells_where_it_is(void **state)
+{
+    session_driver_t *d = *state;
+    join_two(d);
+    uint64_t query = ask_home(d, "Counter", 5000);
+    assert_int_equal(count(d, 0, KIND_QUERY), 1);
+    refuse(d, 0, query, FABRIC_ERROR_NOT_HOME);
+    assert_int_equal(count(d, 0, KIND_MAP_WANTED), 1);
+    assert_null(session_next_done(d->session));
+    script_map(d, 0, 1, 2, 1, true);
+    wait_for_query(d, 1);
+    answer(d, 1, query);
+    script_expect_end(d, query, FABRIC_OK);
+}
+
+static void a_busy_home_is_asked_again_until_the_deadline(void **state)
+{
+    session_driver_t *d = *state;
+    join_two(d);
+    uint64_t query = ask_home(d, "Counter", 2000);
+    uint64_t deadline_ms = d->now_ms + 2000;
+    assert_int_equal(count(d, 0, KIND_QUERY), 1);
+    refuse(d, 0, query, FABRIC_ERROR_BUSY);
+    wait_for_query(d, 0);
+    refuse(d, 0, query, FABRIC_ERROR_BUSY);
+    assert_null(session_next_done(d->session));
+    script_advance(d, deadline_ms - d->now_ms);
+    script_expect_end_saying(d, query, FABRIC_ERROR_BUSY, "not now");
+}
+
 /* ---- the session itself ---- */
 
 static void the_members_are_those_of_the_map(void **state)
@@ -225,6 +350,12 @@ static void without_a_map_nobody_knows_the_members(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        QUERY_TEST(the_home_of_an_entity_is_asked, setup_auto),
+        QUERY_TEST(any_broker_is_asked_about_an_entity_of_an_unknown_type, setup_auto),
+        QUERY_TEST(a_query_moves_with_the_home, setup_auto),
+        QUERY_TEST(a_query_waits_until_there_is_a_home, setup_auto),
+        QUERY_TEST(a_broker_that_is_not_the_home_tells_where_it_is, setup_auto),
+        QUERY_TEST(a_busy_home_is_asked_again_until_the_deadline, setup_auto),
         QUERY_TEST(a_connected_broker_is_asked_itself, setup_auto),
         QUERY_TEST(a_broker_beyond_reach_is_asked_by_way_of_another, setup_always),
         QUERY_TEST(a_broker_that_does_not_welcome_is_asked_by_way_of_another_in_time, setup_auto),

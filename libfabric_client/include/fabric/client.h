@@ -374,6 +374,79 @@ FABRIC_PUBLIC
 void fabric_health_of_answers(const fabric_broker_answer_t *answers, size_t count,
                               fabric_health_t *health);
 
+/** One event of an entity whose type appends events. */
+typedef struct fabric_entity_event {
+    /** Its number among the entity's events: 1, 2, ... Where one is left out, the record that had
+     *  the events between is damaged, and they are lost. */
+    uint64_t sequence;
+    fabric_bytes_t tag;     /**< what kind of event it is */
+    uint32_t version;       /**< of the tag's schema, as the entity's type counts */
+    int64_t recorded_ms;    /**< when the entity's home recorded it, Unix time in milliseconds */
+    uint64_t request_id;    /**< of the message whose handler has appended it */
+    fabric_bytes_t payload; /**< by the schema of tag and version: see fabric_schema_decode() */
+} fabric_entity_event_t;
+
+/** A part of an entity's events, in the order of their sequences. */
+typedef struct fabric_entity_events {
+    fabric_entity_event_t *events; /**< `count` of them; NULL where there are none */
+    size_t count;                  /**< number of events */
+    uint64_t last;                 /**< the next part begins behind this sequence */
+    bool more;                     /**< there may be more already; false: there are not */
+    uint8_t *document;             /**< what the events point into */
+} fabric_entity_events_t;
+
+/** Reads the events of an entity behind the sequence `after` (0: from the first one on), at most
+ *  `limit` of them (0: as many as the home gives at once). A part also ends at about half a
+ *  mebibyte, or at 1,000 events; it has one event at least where there is one. Only what is durable
+ *  is read.
+ *
+ *  Where there is no event yet the home waits for one, up to `wait_ms` (a minute at most), and then
+ *  answers with an empty part. `timeout_ms` is the time limit beyond that; 0: the client's
+ *  call_timeout_ms. The entity's home is asked, whichever broker that is: the question goes to the
+ *  next home where the home changes, and again to one that is busy. So who goes on behind
+ *  events->last, after an error, too, reads each event once.
+ *
+ *  `events` is the caller's to free with fabric_entity_events_free(); it is empty on an error, and
+ *  where there are no events, which a type that appends none never has. `outcome` may be NULL. Any
+ *  thread.
+ *
+ *  UNKNOWN_ENTITY_TYPE: no worker has registered the type. TIMEOUT, NOT_CONNECTED: no home has
+ *  answered in time. The same, and the last answer was: NOT_HOME; BUSY (each broker lets a bounded
+ *  number of such questions wait); RUNNER_NOT_REGISTERED (a broker that has just started knows of
+ *  no worker that brings the type); PERSISTENCE (the database did not answer). NOT_FOUND: the
+ *  broker is of a release that does not know of events. MALFORMED_MESSAGE: the answer cannot be
+ *  read. INVALID_ARGUMENT, LIMIT_EXCEEDED, CLOSED as for calls. */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_read_events(fabric_client_t *client, fabric_entity_t entity,
+                                         uint64_t after, uint32_t limit, uint32_t wait_ms,
+                                         uint32_t timeout_ms, fabric_entity_events_t *events,
+                                         fabric_outcome_t *outcome);
+
+/** Frees the events, and makes *events empty. Takes an empty one, too. */
+FABRIC_PUBLIC
+void fabric_entity_events_free(fabric_entity_events_t *events);
+
+/** Takes the next event; NULL: none has come for a second. Returns false where no more are wanted.
+ *  The event is valid during the call. */
+typedef bool fabric_entity_event_fn(void *context, const fabric_entity_event_t *event);
+
+/** Follows the events of an entity: gives `take` those behind the sequence `after`, each once and
+ *  in order, and then those that come, as soon as they are durable. It goes on over lost
+ *  connections and changes of the entity's home. Returns FABRIC_OK when `take` has returned false,
+ *  or the error of fabric_client_read_events() when there was no answer for `timeout_ms` (0: the
+ *  client's call_timeout_ms); whoever calls it again behind the last event that `take` was given
+ *  misses none and gets none twice.
+ *
+ *  `take` runs on the calling thread, and may call functions of the client. `outcome` may be NULL.
+ *  Any thread. */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_follow_events(fabric_client_t *client, fabric_entity_t entity,
+                                           uint64_t after, uint32_t timeout_ms,
+                                           fabric_entity_event_fn *take, void *context,
+                                           fabric_outcome_t *outcome);
+
 /** Numbers about a client since it was opened, for programs that watch themselves. */
 typedef struct fabric_client_stats {
     uint64_t started;     /**< calls started */
