@@ -178,7 +178,15 @@ static void persistent_counter_example_works(void **state)
     expect_line(bed, show, "{\"value\": 20}");
 }
 
-/* An account is what its events make, and a refusal is none. */
+static void pay(testbed_t *bed, const char *amount, const char *line)
+{
+    char client[PATH_SIZE];
+    const char *const command[] = {built("examples/account/account_client", client),
+                                   bed->cluster.urls, "acct-789", amount, NULL};
+    expect_line(bed, command, line);
+}
+
+/* An account is what its events make, and a refusal is none; after each death as before. */
 static void account_example_works(void **state)
 {
     testbed_t *bed = *state;
@@ -186,6 +194,26 @@ static void account_example_works(void **state)
     assert_int_equal(run(bed, "examples/account/account_test", NULL, lines), 6);
     assert_string_equal(lines[1], "ok: an account is rebuilt from its events");
     assert_string_equal(lines[2], "ok: each movement is an event");
+    if (strcmp(bed->store, "sqlite") == 0) {
+        testbed_start(bed, 0);
+    } else {
+        testbed_start_brokers(bed, 3, 0);
+    }
+    bed->options.module = "../examples/account/account.so";
+    testbed_add_worker(bed);
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 2);
+    pay(bed, "100", "acct-789 = 100");
+    pay(bed, "-30", "acct-789 = 70");
+    pay(bed, "50", "acct-789 = 120");
+    pay(bed, "-500", "acct-789 has 120, and 500 were requested");
+    testbed_kill(&bed->cluster.workers[0]);
+    pay(bed, "-20", "acct-789 = 100");
+    testbed_kill(&bed->cluster.workers[1]);
+    testbed_restart_worker(bed, 0);
+    pay(bed, "20", "acct-789 = 120");
+    kill_broker(bed);
+    pay(bed, "30", "acct-789 = 150");
 }
 
 /* A limiter forgets with its worker. */
@@ -270,7 +298,7 @@ int main(void)
         {"counter_example_works", counter_example_works, TESTBED_SQLITE},
         {"order_example_works", order_example_works, TESTBED_SQLITE},
         {"persistent_counter_example_works", persistent_counter_example_works, TESTBED_BOTH},
-        {"account_example_works", account_example_works, TESTBED_SQLITE},
+        {"account_example_works", account_example_works, TESTBED_BOTH},
         {"rate_limiter_example_works", rate_limiter_example_works, TESTBED_SQLITE},
         {"demonstration_adds_up", demonstration_adds_up, TESTBED_SQLITE},
         {"demonstration_survives_a_broker", demonstration_survives_a_broker, TESTBED_MYSQL},
