@@ -109,7 +109,7 @@ static void put_malformed(executor_t *executor, const entity_t *entity,
     put(executor, entity, delivery->flags, &result);
 }
 
-static void end_watch(executor_t *executor, fabric_pending_t *pending)
+void handling_end_watch(executor_t *executor, fabric_pending_t *pending)
 {
     slow_unwatch(&executor->handling.slow, entity_type(&executor->entities, pending->entity),
                  pending);
@@ -118,13 +118,11 @@ static void end_watch(executor_t *executor, fabric_pending_t *pending)
 
 void handle_abandon(executor_t *executor, fabric_pending_t *pending)
 {
-    end_watch(executor, pending);
+    handling_end_watch(executor, pending);
     entity_abandon_pending(&executor->entities, pending->entity, pending);
 }
 
-/* Whether the ownership's home waits for the result of the handle: if not, the home that has
- * delivered the message is gone, and the next one has not delivered it again yet. */
-static bool is_awaited(const fabric_pending_t *pending, const ownership_t *ownership)
+bool handling_is_awaited(const fabric_pending_t *pending, const ownership_t *ownership)
 {
     return ownership->state != OWNERSHIP_ORPHANED && ownership->state != OWNERSHIP_RESUMING &&
            token_equal(pending->token, ownership->key.token);
@@ -141,7 +139,7 @@ static void end_pending_calls(executor_t *executor, entity_t *entity)
         result.error = FABRIC_ERROR_ENTITY_DEFECT;
         result.payload = fabric_bytes_of("another handler's defect ended the entity's state");
         output_begin(&executor->output, pending->round);
-        if (is_awaited(pending, entity->ownership)) {
+        if (handling_is_awaited(pending, entity->ownership)) {
             put(executor, entity, pending->flags, &result);
         } else {
             output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
@@ -150,9 +148,8 @@ static void end_pending_calls(executor_t *executor, entity_t *entity)
     }
 }
 
-/* The message has been counted as handled. */
-static void put_broken(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
-                       const char *text)
+void handle_broken(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                   const char *text)
 {
     message_result_t result = result_of(entity, delivery->activation, delivery->request_id);
     result.status = STATUS_DEFECT;
@@ -165,11 +162,22 @@ static void put_broken(executor_t *executor, entity_t *entity, const message_del
     entity_fail(&executor->entities, entity, delivery->activation);
 }
 
+void handle_end_instance(executor_t *executor, entity_t *entity)
+{
+    end_pending_calls(executor, entity);
+    entity_end_seen(&executor->entities, entity);
+}
+
+void handling_count_handled(executor_t *executor)
+{
+    count(&executor->handling.handled);
+}
+
 static void put_defect(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
                        const char *text)
 {
     count(&executor->handling.handled);
-    put_broken(executor, entity, delivery, text);
+    handle_broken(executor, entity, delivery, text);
 }
 
 /* ---- persisted states ---- */
@@ -229,9 +237,10 @@ static void put_handled(executor_t *executor, entity_t *entity, const message_de
         char text[LIMIT_TEXT_BYTES_MAX];
         snprintf(text, sizeof text, "the state: %s",
                  fault.text[0] ? fault.text : "it is larger than a payload may be");
-        put_broken(executor, entity, delivery, text);
+        handle_broken(executor, entity, delivery, text);
     } else if (!(delivery->flags & REQUEST_DURABLE)) {
-        put_broken(executor, entity, delivery, "a volatile message has changed a persisted state");
+        handle_broken(executor, entity, delivery,
+                      "a volatile message has changed a persisted state");
     } else {
         persisted_accept(entity, entity_type(&executor->entities, entity)->type,
                          executor->handling.state_buffer, size);
@@ -382,31 +391,6 @@ static void put_reply(executor_t *executor, entity_t *entity, const message_deli
 
 /* ---- slow handlers ---- */
 
-bool handling_describe(const executor_handling_t *handling, char *text, size_t size)
-{
-    char name[MESSAGE_NAME_SIZE];
-    const type_entry_t *type;
-    if (at_hand_read(&handling->at_hand, name, &type) == 0) {
-        return false;
-    }
-    snprintf(text, size, "%s", name);
-    return true;
-}
-
-bool handling_describe_slow(executor_handling_t *handling, uint64_t since_ms, uint64_t now_ms,
-                            char *text, size_t size)
-{
-    char name[MESSAGE_NAME_SIZE];
-    const type_entry_t *type;
-    uint64_t request_id = at_hand_read(&handling->at_hand, name, &type);
-    if (request_id == 0 || since_ms == 0 || now_ms < since_ms ||
-        !type_entry_is_slow(type, now_ms - since_ms) || !slow_note(&handling->slow, request_id)) {
-        return false;
-    }
-    snprintf(text, size, "%s: has run for %llu ms", name, (unsigned long long)(now_ms - since_ms));
-    return true;
-}
-
 static void report_slow(executor_t *executor, const char *name, const char *what, uint64_t took_ms)
 {
     executor_handling_t *handling = &executor->handling;
@@ -461,13 +445,12 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     context_end_wish(context);
     CRASH_POINT(WORKER_HANDLED);
     fabric_pending_t *pending = context_take_pending(context);
-    if (context->surplus || (outcome == FABRIC_PENDING) != (pending != NULL)) {
+    const char *fault = context_fault(context, outcome, pending);
+    if (fault) {
         if (pending) {
             pending_abandon(pending);
         }
-        put_defect(executor, entity, delivery,
-                   context->surplus ? "fabric_later() was called more than once for a message"
-                                    : "fabric_later() and FABRIC_PENDING must come together");
+        put_defect(executor, entity, delivery, fault);
         return;
     }
     entity->terminating |= context->terminate;
@@ -479,6 +462,8 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         put_failure(executor, entity, delivery);
         return;
     case FABRIC_PENDING:
+    case FABRIC_WAITING:
+        pending = pending ? pending : context_wait(context);
         entity_begin_pending(&executor->entities, entity, pending, executor->output.round,
                              type_entry_is_concurrent(context->type, handler));
         slow_watch(&executor->handling.slow, context->type, pending, executor->now_ms);
@@ -547,7 +532,7 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
     }
 }
 
-static void note_request(const executor_t *executor, uint64_t request_id)
+void handling_note_request(const executor_t *executor, uint64_t request_id)
 {
     _Atomic uint64_t *at_hand = executor->handling.hooks.at_hand;
     if (at_hand) {
@@ -559,10 +544,10 @@ void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *owners
                      const message_deliver_t *delivery)
 {
     executor_handling_t *handling = &executor->handling;
-    note_request(executor, delivery->request_id);
+    handling_note_request(executor, delivery->request_id);
     handle(executor, entity, ownership, delivery);
     handling->ran = at_hand_end(&handling->at_hand);
-    note_request(executor, 0);
+    handling_note_request(executor, 0);
 }
 
 /* ---- results that come again, or later ---- */
@@ -600,7 +585,7 @@ static void put_completion(executor_t *executor, const entity_t *entity,
     result.code = pending->code;
     result.payload = wire_writer_bytes(&pending->payload);
     bool stopped = pending->status == STATUS_NOT_TAKEN; /* the home takes the message back */
-    if (!stopped && is_awaited(pending, entity->ownership)) {
+    if (!stopped && handling_is_awaited(pending, entity->ownership)) {
         put(executor, entity, pending->flags, &result);
     } else if (stopped) {
         output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
@@ -641,7 +626,7 @@ static void complete_persisted(executor_t *executor, entity_t *entity, fabric_pe
     result.error = pending->error;
     result.code = pending->code;
     result.payload = wire_writer_bytes(&pending->payload);
-    bool awaited = is_awaited(pending, entity->ownership);
+    bool awaited = handling_is_awaited(pending, entity->ownership);
     bool terminating = entity->terminating;
     entity->terminating = false; /* its state is to be looked at first */
     entity_end_pending(&executor->entities, entity, pending, executor->now_ms);
@@ -669,7 +654,7 @@ void handle_completion(executor_t *executor, fabric_pending_t **handle)
     fabric_pending_t *pending = *handle;
     entity_t *entity = pending->entity;
     if (entity) {
-        end_watch(executor, pending);
+        handling_end_watch(executor, pending);
         output_begin(&executor->output, pending->round);
         count(&executor->handling.handled);
         if (is_persisted(executor, entity)) {

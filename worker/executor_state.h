@@ -3,11 +3,14 @@
  * The files of the executor are layers; each calls those below it only:
  *
  *     executor.c                            its life, its inbox, the order of its steps
+ *     executor_asks.c                       handlers that go on when an answer is there
  *     executor_handle.c  executor_stop.c    one message; stopping the entities of a lost shard
  *     executor_interrupt.c                  handlers and messages that are to stop
  *     executor_wake.c                       entities that are to have an instance without a message
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
+ *     context_asks.c                        what a handler asks and tells others
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
+ *     asks.c  sender.c                      asks that are open; sending, by whatever sends
  *     executor_persisted.c                  the persisted state that an instance begins with
  *     executor_instance.c                   building and ending instances; resources
  *     executor_alive.c                      what the home is told of entities that are kept alive
@@ -19,12 +22,14 @@
 #ifndef WORKER_EXECUTOR_STATE_H
 #define WORKER_EXECUTOR_STATE_H
 
+#include "worker/executor_asks_state.h"
 #include "worker/executor_handle_state.h"
 #include "worker/executor_output_state.h"
 
 struct executor {
     const type_table_t *types;
     completions_t *completions;
+    executor_asks_t asks;
     uint64_t now_ms; /* of the current step */
     work_t *inbox_first, *inbox_last;
     uint32_t inbox_place;       /* of the next delivery in inbox_first */
