@@ -190,7 +190,7 @@ $(A_TEST): $(TESTLIB_OBJ)
 	$(archive)
 $(B)/lib/libfabric_client.a: $(CLIENT_OBJ) $(LIBRARY_CORE_OBJ)
 	$(archive)
-$(B)/lib/libfabric_worker.a: $(LIBRARY_WORKER_OBJ) $(LIBRARY_CORE_OBJ)
+$(B)/lib/libfabric_worker.a: $(LIBRARY_WORKER_OBJ) $(CLIENT_OBJ) $(LIBRARY_CORE_OBJ)
 	$(archive)
 
 define shared_library
@@ -201,7 +201,7 @@ $(Q)$(CC) -shared $(if $(SANITIZE),,-Wl,-z,defs) -Wl,-z,nodelete -Wl,-soname,$(@
 endef
 $(B)/lib/libfabric_client.so: $(CLIENT_OBJ) $(LIBRARY_CORE_OBJ) libfabric_client/fabric_client.map
 	$(shared_library)
-$(B)/lib/libfabric_worker.so: $(LIBRARY_WORKER_OBJ) $(LIBRARY_CORE_OBJ) worker/fabric_worker.map
+$(B)/lib/libfabric_worker.so: $(LIBRARY_WORKER_OBJ) $(CLIENT_OBJ) $(LIBRARY_CORE_OBJ) worker/fabric_worker.map
 	$(shared_library)
 
 define program
@@ -211,7 +211,7 @@ $(Q)$(CC) $(LDPIE) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end
 endef
 $(B)/bin/fabric-broker: $(B)/obj/broker/broker_main.o $(A_BROKER) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
-$(B)/bin/fabric-worker: $(B)/obj/worker/worker_main.o $(WORKER_OBJ) $(CORE_OBJ)
+$(B)/bin/fabric-worker: $(B)/obj/worker/worker_main.o $(WORKER_OBJ) $(CLIENT_OBJ) $(CORE_OBJ)
 	$(call program,$(LIBS_CORE))
 $(B)/bin/fabricctl: $(B)/obj/cli/fabricctl_main.o $(CLI_OBJ) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
@@ -241,7 +241,7 @@ $(B)/examples/order/order.so $(B)/examples/order/order_test: $(B)/obj/examples/o
 $(B)/examples/%_client: $(B)/obj/examples/%_client.o $(A_CLIENT) $(A_CORE)
 	$(call program,$(LIBS_CORE))
 
-$(B)/examples/%_test: $(B)/obj/examples/%_test.o $(B)/obj/examples/%_entity.o $(A_WORKER) $(A_CORE)
+$(B)/examples/%_test: $(B)/obj/examples/%_test.o $(B)/obj/examples/%_entity.o $(A_WORKER) $(A_CLIENT) $(A_CORE)
 	$(call program,$(LIBS_CORE))
 
 # Tests: the first word of a unit test's name decides what the test may link.
@@ -250,7 +250,7 @@ $(B)/tests/unit/core_%: $(B)/obj/tests/unit/core_%.o $(A_TEST) $(A_HARNESS) $(A_
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
 $(B)/tests/unit/broker_%: $(B)/obj/tests/unit/broker_%.o $(A_BROKER) $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
-$(B)/tests/unit/worker_%: $(B)/obj/tests/unit/worker_%.o $(A_WORKER) $(A_TEST) $(A_HARNESS) $(A_CORE)
+$(B)/tests/unit/worker_%: $(B)/obj/tests/unit/worker_%.o $(A_WORKER) $(A_CLIENT) $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
 $(B)/tests/unit/client_%: $(B)/obj/tests/unit/client_%.o $(A_CLIENT) $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))

@@ -14,6 +14,7 @@
 void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities,
                   uint8_t *payload, interrupts_t *interrupts)
 {
+    context->sender = entities->instance.sender;
     context->payload = payload;
     context->completions = completions;
     context->entities = entities;
@@ -31,6 +32,9 @@ void context_begin(fabric_context_t *context, entity_t *entity, const type_entry
     context->began_ms = now_ms;
     context->pending = NULL;
     context->surplus = false;
+    context->asks = NULL;
+    context->waited = NULL;
+    context->astray = false;
     context->blocks = NULL;
     context->terminate = false;
     context->wishes = false;
@@ -43,11 +47,8 @@ void context_begin(fabric_context_t *context, entity_t *entity, const type_entry
 
 void context_end(fabric_context_t *context)
 {
-    while (context->blocks) {
-        context_block_t *block = context->blocks;
-        context->blocks = block->next;
-        free(block);
-    }
+    context_blocks_free(&context->blocks);
+    asks_destroy(&context->asks);
 }
 
 void *fabric_context_allocate(fabric_context_t *context, size_t size)
@@ -168,6 +169,9 @@ static interrupts_name_t name_of(const fabric_context_t *context)
 
 fabric_interrupt_t fabric_context_interrupt(const fabric_context_t *context)
 {
+    if (context->waited && fabric_pending_interrupt(context->waited) != FABRIC_NOT_INTERRUPTED) {
+        return fabric_pending_interrupt(context->waited);
+    }
     if (!context->interrupts) {
         return FABRIC_NOT_INTERRUPTED;
     }

@@ -3,14 +3,9 @@
 #define WORKER_CONTEXT_STATE_H
 
 #include "core/limits.h"
+#include "worker/asks.h"
 #include "worker/executor_entity_state.h"
 #include "worker/interrupts.h"
-
-/* Memory that a handler has asked for; its bytes follow. */
-typedef struct context_block {
-    struct context_block *next;
-    size_t size;
-} context_block_t;
 
 struct fabric_context {
     completions_t *completions;
@@ -23,6 +18,11 @@ struct fabric_context {
     fabric_pending_t *pending; /* the handle that was asked for first; NULL: none */
     bool surplus;              /* more than one handle was asked for */
     context_block_t *blocks;   /* what the handler has asked for */
+    fabric_sender_t *sender;   /* NULL: the handler cannot send */
+    answers_t *answers;        /* where those to its asks come in */
+    asks_t *asks;              /* of the message; NULL: none yet */
+    fabric_pending_t *waited;  /* a function that goes on with its message runs; NULL: a handler */
+    bool astray;               /* it has asked without a function for the answer */
     bool terminate;            /* the entity's state is to end after the message */
     interrupts_t *interrupts;  /* NULL: nothing interrupts the handler while it runs */
     /* Why an event could not be appended; empty: all were. */
@@ -49,6 +49,15 @@ void context_begin(fabric_context_t *context, entity_t *entity, const type_entry
 void context_end_wish(fabric_context_t *context);
 /* Frees what the handler has asked for. */
 void context_end(fabric_context_t *context);
+/* Prepares the context for a function that goes on with the message of a pending handle. */
+void context_resume(fabric_context_t *context, fabric_pending_t *waited, const type_entry_t *type,
+                    uint64_t now_ms);
+/* Why a handler, or such a function, must not return this; NULL: it may. `pending`: the handle that
+ * it has asked for. */
+const char *context_fault(const fabric_context_t *context, fabric_result_t result,
+                          const fabric_pending_t *pending);
+/* The handler waits: makes a handle of the message that keeps all that it goes on with. */
+fabric_pending_t *context_wait(fabric_context_t *context);
 /* Takes the handle that the handler has asked for; NULL: none. */
 fabric_pending_t *context_take_pending(fabric_context_t *context);
 

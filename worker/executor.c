@@ -3,6 +3,7 @@
 #include "worker/executor_stored.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/memory.h"
@@ -17,10 +18,13 @@ executor_t *executor_new(const type_table_t *types, const executor_limits_t *lim
     executor->completions = completions_new(hooks->wake, hooks->wake_context);
     entity_table_init(&executor->entities, types, limits->residents_max, limits->outside_max,
                       &executor->output);
+    executor_asks_init(&executor->asks, hooks->sender, hooks->wake, hooks->wake_context);
+    executor->entities.instance.sender = hooks->sender;
     if (hooks->runner.name) {
         executor->entities.instance.runner = hooks->runner;
     }
     handling_init(&executor->handling, types, executor->completions, &executor->entities, hooks);
+    executor->handling.context.answers = executor->asks.answers;
     return executor;
 }
 
@@ -47,6 +51,7 @@ void executor_destroy(executor_t **executor)
     (void)take_completions(self);
     entity_table_free(&self->entities);
     ownership_table_free(&self->ownerships);
+    executor_asks_free(&self->asks);
     completions_close(&self->completions);
     handling_free(&self->handling);
     work_list_destroy(&self->inbox_first);
@@ -463,7 +468,7 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
     if (ran != 0 && took_ms > 0) {
         handling_look_back(executor, ran, took_ms);
     }
-    if (take_completions(executor)) {
+    if (take_completions(executor) || executor_asks_step(executor)) {
         return true;
     }
     if (executor->ownerships.stopping && executor_stop_step(executor)) {
@@ -513,11 +518,26 @@ executor_stats_t executor_stats(const executor_t *executor)
 
 bool executor_describe(const executor_t *executor, char *text, size_t size)
 {
-    return handling_describe(&executor->handling, text, size);
+    char name[MESSAGE_NAME_SIZE];
+    const type_entry_t *type;
+    if (at_hand_read(&executor->handling.at_hand, name, &type) == 0) {
+        return false;
+    }
+    snprintf(text, size, "%s", name);
+    return true;
 }
 
 bool executor_describe_slow(executor_t *executor, uint64_t since_ms, uint64_t now_ms, char *text,
                             size_t size)
 {
-    return handling_describe_slow(&executor->handling, since_ms, now_ms, text, size);
+    executor_handling_t *handling = &executor->handling;
+    char name[MESSAGE_NAME_SIZE];
+    const type_entry_t *type;
+    uint64_t request_id = at_hand_read(&handling->at_hand, name, &type);
+    if (request_id == 0 || since_ms == 0 || now_ms < since_ms ||
+        !type_entry_is_slow(type, now_ms - since_ms) || !slow_note(&handling->slow, request_id)) {
+        return false;
+    }
+    snprintf(text, size, "%s: has run for %llu ms", name, (unsigned long long)(now_ms - since_ms));
+    return true;
 }

@@ -37,6 +37,7 @@
 
 #include "worker/interrupts.h"
 #include "worker/pending.h"
+#include "worker/sender.h"
 #include "worker/type_table.h"
 #include "worker/work.h"
 
@@ -60,6 +61,7 @@ typedef struct executor_hooks {
     interrupts_t *interrupts;
     _Atomic uint64_t *at_hand; /* gets the request whose handler runs, and 0 when none does */
     fabric_runner_t runner;    /* what build functions are told; its name may be NULL */
+    fabric_sender_t *sender;   /* outlives the executor; NULL: its entities cannot send */
 } executor_hooks_t;
 
 /* Bounds of an executor. */

@@ -587,6 +587,9 @@ void entity_abandon_pending(entity_table_t *table, entity_t *entity, fabric_pend
 {
     pending_abandon(pending);
     leave_pending(table, entity, pending);
+    if (pending->asks) { /* nobody else has the handle */
+        pending_destroy(&pending);
+    }
 }
 
 /* ---- idle entities, and the end ---- */

@@ -157,31 +157,6 @@ static void put_reply(executor_t *executor, entity_t *entity, const message_deli
 
 /* ---- slow handlers ---- */
 
-bool handling_describe(const executor_handling_t *handling, char *text, size_t size)
-{
-    char name[MESSAGE_NAME_SIZE];
-    const type_entry_t *type;
-    if (at_hand_read(&handling->at_hand, name, &type) == 0) {
-        return false;
-    }
-    snprintf(text, size, "%s", name);
-    return true;
-}
-
-bool handling_describe_slow(executor_handling_t *handling, uint64_t since_ms, uint64_t now_ms,
-                            char *text, size_t size)
-{
-    char name[MESSAGE_NAME_SIZE];
-    const type_entry_t *type;
-    uint64_t request_id = at_hand_read(&handling->at_hand, name, &type);
-    if (request_id == 0 || since_ms == 0 || now_ms < since_ms ||
-        !type_entry_is_slow(type, now_ms - since_ms) || !slow_note(&handling->slow, request_id)) {
-        return false;
-    }
-    snprintf(text, size, "%s: has run for %llu ms", name, (unsigned long long)(now_ms - since_ms));
-    return true;
-}
-
 static void report_slow(executor_t *executor, const char *name, const char *what, uint64_t took_ms)
 {
     executor_handling_t *handling = &executor->handling;
@@ -221,18 +196,6 @@ bool handling_slow_step(executor_t *executor)
 
 /* ---- handling ---- */
 
-/* What the handler has done that makes a defect, whatever it has returned; NULL: nothing. */
-static const char *misuse_of(const fabric_context_t *context, fabric_result_t outcome, bool pending)
-{
-    if (context->surplus) {
-        return "fabric_later() was called more than once for a message";
-    }
-    if ((outcome == FABRIC_PENDING) != pending) {
-        return "fabric_later() and FABRIC_PENDING must come together";
-    }
-    return context->unappended[0] ? context->unappended : NULL;
-}
-
 static void run(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
                 const fabric_handler_t *handler, void *memory)
 {
@@ -248,12 +211,12 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     context_end_wish(context);
     CRASH_POINT(WORKER_HANDLED);
     fabric_pending_t *pending = context_take_pending(context);
-    const char *misuse = misuse_of(context, outcome, pending != NULL);
-    if (misuse) {
+    const char *fault = context_fault(context, outcome, pending);
+    if (fault) {
         if (pending) {
             pending_abandon(pending);
         }
-        result_put_defect(executor, entity, delivery, misuse);
+        result_put_defect(executor, entity, delivery, fault);
         return;
     }
     entity->terminating |= context->terminate;
@@ -265,6 +228,8 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         put_failure(executor, entity, delivery);
         return;
     case FABRIC_PENDING:
+    case FABRIC_WAITING:
+        pending = pending ? pending : context_wait(context);
         entity_begin_pending(&executor->entities, entity, pending, executor->output.round,
                              type_entry_is_concurrent(context->type, handler));
         slow_watch(&executor->handling.slow, context->type, pending, executor->now_ms);
@@ -335,7 +300,7 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
     }
 }
 
-static void note_request(const executor_t *executor, uint64_t request_id)
+void handling_note_request(const executor_t *executor, uint64_t request_id)
 {
     _Atomic uint64_t *at_hand = executor->handling.hooks.at_hand;
     if (at_hand) {
@@ -347,10 +312,10 @@ void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *owners
                      const message_deliver_t *delivery)
 {
     executor_handling_t *handling = &executor->handling;
-    note_request(executor, delivery->request_id);
+    handling_note_request(executor, delivery->request_id);
     handle(executor, entity, ownership, delivery);
     handling->ran = at_hand_end(&handling->at_hand);
-    note_request(executor, 0);
+    handling_note_request(executor, 0);
 }
 
 /* ---- results that come again, or later ---- */

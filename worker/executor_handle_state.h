@@ -28,12 +28,6 @@ void handling_init(executor_handling_t *handling, const type_table_t *types,
                    completions_t *completions, entity_table_t *entities,
                    const executor_hooks_t *hooks);
 void handling_free(executor_handling_t *handling);
-/* A line for people about the message at hand: entity, tag and request id; false: none is. Any
- * thread. */
-bool handling_describe(const executor_handling_t *handling, char *text, size_t size);
-/* As executor_describe_slow. */
-bool handling_describe_slow(executor_handling_t *handling, uint64_t since_ms, uint64_t now_ms,
-                            char *text, size_t size);
 /* A step begins: returns the request whose handler returned in the one before; 0: none did. */
 static inline uint64_t handling_take_ran(executor_handling_t *handling)
 {
@@ -56,6 +50,8 @@ FABRIC_MUST_USE bool handle_again(executor_t *executor, const entity_t *entity,
                                   ownership_t *ownership, const message_deliver_t *delivery);
 /* Takes the outcome of a completed handle to its entity, and frees the handle. */
 void handle_completion(executor_t *executor, fabric_pending_t **pending);
+/* The crash notes say that the request's handler runs; 0: none does. */
+void handling_note_request(const executor_t *executor, uint64_t request_id);
 /* Tells people that an instance which was wanted without a message could not be built. */
 void handling_report_not_woken(executor_t *executor, const entity_t *entity);
 /* Gives up a pending handler: its outcome will be dropped. */

@@ -31,7 +31,8 @@ struct fabric_instance {
     struct entity_table *table;
     struct entity *entity; /* whose function runs, or ran last */
     fabric_runner_t runner;
-    timers_t idle; /* of resources */
+    struct fabric_sender *sender; /* NULL: the executor has none */
+    timers_t idle;                /* of resources */
     uint32_t resource_count, resources_max;
     char text[LIMIT_TEXT_BYTES_MAX + 1]; /* why a build failed; empty: nothing was said */
 };

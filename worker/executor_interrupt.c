@@ -1,5 +1,6 @@
 /* What an executor does for orders that end handlers: pending handlers are told, and deliveries
  * that have not begun are answered. The handler that runs hears of it by interrupts.h. */
+#include "worker/asks.h"
 #include "worker/executor_state.h"
 
 static bool names(const message_deliver_t *named, const message_deliver_t *delivery)
@@ -45,6 +46,9 @@ static void tell_pending(const entity_t *entity, const type_entry_t *type,
     }
     if (pending && !(type->type->uninterruptible & FABRIC_UNINTERRUPTIBLE_BY_CALLERS)) {
         pending_interrupt(pending, FABRIC_INTERRUPT_CANCEL);
+        if (pending->asks) {
+            asks_cancel(pending->asks);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
  * The files of the executor are layers; each calls those below it only:
  *
  *     executor.c                            its life, its inbox, the order of its steps
+ *     executor_asks.c                       handlers that go on when an answer is there
  *     executor_handle.c  executor_stop.c    one message; stopping the entities of a lost shard
  *     executor_early.c                      instances that rest on what may never be stored
  *     executor_interrupt.c                  handlers and messages that are to stop
@@ -10,7 +11,9 @@
  *     executor_stored.c                     what is stored with results, and taken back
  *     executor_result.c                     results of messages, defects, what people are told
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
+ *     context_asks.c                        what a handler asks and tells others
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
+ *     asks.c  sender.c                      asks that are open; sending, by whatever sends
  *     executor_persisted.c                  the persisted state that an instance begins with
  *     executor_events.c                     the events that an instance is built of, and appends
  *     executor_instance.c                   building and ending instances; resources
@@ -23,12 +26,14 @@
 #ifndef WORKER_EXECUTOR_STATE_H
 #define WORKER_EXECUTOR_STATE_H
 
+#include "worker/executor_asks_state.h"
 #include "worker/executor_handle_state.h"
 #include "worker/executor_output_state.h"
 
 struct executor {
     const type_table_t *types;
     completions_t *completions;
+    executor_asks_t asks;
     uint64_t now_ms; /* of the current step */
     work_t *inbox_first, *inbox_last;
     uint32_t inbox_place;       /* of the next delivery in inbox_first */

@@ -176,6 +176,7 @@ fabric_error_t executor_thread_start(const type_table_t *types, const executor_l
                               .report_context = listener->report_context,
                               .interrupts = self->interrupts,
                               .runner = listener->runner,
+                              .sender = listener->sender,
                               .at_hand = self->slot ? &self->slot->at_hand : NULL};
     self->executor = executor_new(types, limits, &hooks);
     if (thread_create(self) != 0) {

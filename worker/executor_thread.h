@@ -20,7 +20,8 @@ typedef struct executor_listener {
     executor_report_fn *report_defect, *report_slow, *report_evicted;
     void *report_context;
     fabric_runner_t runner; /* what build functions are told */
-    crash_slot_t *slot;     /* where the thread notes which request's handler runs; NULL: nowhere */
+    fabric_sender_t *sender;
+    crash_slot_t *slot; /* where the thread notes which request's handler runs; NULL: nowhere */
 } executor_listener_t;
 
 /* `types` outlives the thread. NO_RESOURCES when the system gives no thread. */

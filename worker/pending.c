@@ -10,6 +10,7 @@
 #include "core/limits.h"
 #include "core/memory.h"
 #include "core/thread.h"
+#include "worker/asks.h"
 
 /* In the place of a failure's number. */
 #define REPLY INT64_MAX
@@ -154,6 +155,7 @@ void pending_destroy(fabric_pending_t **pending)
     if (!*pending) {
         return;
     }
+    asks_destroy(&(*pending)->asks);
     pthread_mutex_lock(&(*pending)->completions->lock);
     completions_drop((*pending)->completions);
     wire_writer_destroy(&(*pending)->payload);
@@ -235,16 +237,30 @@ static void encode_growing(fabric_pending_t *pending, int64_t number, const void
     }
 }
 
+void pending_set_reply(fabric_pending_t *pending, const void *reply)
+{
+    pending->status = STATUS_OK;
+    if (!(pending->flags & REQUEST_TELL)) {
+        encode_growing(pending, REPLY, reply);
+    }
+}
+
+void pending_set_outcome(fabric_pending_t *pending, reply_status_t status, fabric_error_t error,
+                         uint64_t code, fabric_bytes_t payload)
+{
+    pending->status = status;
+    pending->error = error;
+    pending->code = code;
+    wire_writer_reset(&pending->payload);
+    wire_append(&pending->payload, payload.data, payload.size);
+}
+
 void fabric_pending_reply(fabric_pending_t **pending, const void *reply)
 {
-    fabric_pending_t *self = *pending;
-    if (!self) {
+    if (!*pending) {
         return;
     }
-    self->status = STATUS_OK;
-    if (!(self->flags & REQUEST_TELL)) {
-        encode_growing(self, REPLY, reply);
-    }
+    pending_set_reply(*pending, reply);
     pending_complete(pending);
 }
 
@@ -273,12 +289,8 @@ void fabric_pending_fail(fabric_pending_t **pending, uint64_t code, const char *
     pending_complete(pending);
 }
 
-void fabric_pending_interrupted(fabric_pending_t **pending)
+void pending_set_interrupted(fabric_pending_t *self)
 {
-    fabric_pending_t *self = *pending;
-    if (!self) {
-        return;
-    }
     switch (fabric_pending_interrupt(self)) {
     case FABRIC_INTERRUPT_CANCEL:
         self->status = STATUS_FAILURE;
@@ -294,5 +306,13 @@ void fabric_pending_interrupted(fabric_pending_t **pending)
         set_text(self, "the handle says that it was interrupted, but was not");
         break;
     }
+}
+
+void fabric_pending_interrupted(fabric_pending_t **pending)
+{
+    if (!*pending) {
+        return;
+    }
+    pending_set_interrupted(*pending);
     pending_complete(pending);
 }

@@ -16,6 +16,7 @@
 #include "core/message.h"
 
 struct entity;
+struct asks;
 
 typedef struct completions completions_t;
 
@@ -38,9 +39,10 @@ struct fabric_pending {
     uint64_t flags;
     /* executor_entity.c writes these. */
     fabric_pending_t *call_previous,
-        *call_next;  /* of the entity's pending handlers, as they began */
-    uint32_t round;  /* of its delivery */
-    bool concurrent; /* it runs beside any others */
+        *call_next;    /* of the entity's pending handlers, as they began */
+    struct asks *asks; /* its handler waits for the answers to these; NULL: it was asked for */
+    uint32_t round;    /* of its delivery */
+    bool concurrent;   /* it runs beside any others */
     /* executor_slow.c writes these. */
     uint64_t began_ms;
     fabric_pending_t *watch_previous, *watch_next; /* of those of its type that are not slow yet */
@@ -68,5 +70,13 @@ void pending_interrupt(fabric_pending_t *pending, fabric_interrupt_t why);
 /* The entity waits for the handle no longer. On the executor's thread. */
 void pending_abandon(fabric_pending_t *pending);
 void pending_destroy(fabric_pending_t **pending);
+
+/* ---- of a handle that nobody but its executor has ---- */
+
+void pending_set_reply(fabric_pending_t *pending, const void *reply);
+/* `error`: why a failure was answered, or a defect that the entity survives. */
+void pending_set_outcome(fabric_pending_t *pending, reply_status_t status, fabric_error_t error,
+                         uint64_t code, fabric_bytes_t payload);
+void pending_set_interrupted(fabric_pending_t *pending);
 
 #endif

@@ -143,10 +143,13 @@ static void take_typed_failure(fabric_testing_t *testing, const message_result_t
     }
 }
 
-/* Reads the result as a caller does. */
+/* Reads the result as a caller does. NULL: the message has not ended. */
 static fabric_result_t answer(fabric_testing_t *testing, const message_result_t *result,
                               void *reply, fabric_outcome_t *outcome)
 {
+    if (!result || !testing->message) {
+        return FABRIC_WAITING;
+    }
     const fabric_schema_t *schema = testing->message->reply;
     outcome->error = fabric_error_from_number(result->error);
     outcome->code = result->code;
@@ -236,6 +239,9 @@ fabric_result_t fabric_testing_send(fabric_testing_t *testing, const fabric_mess
     fabric_outcome_t own;
     outcome = outcome ? outcome : &own;
     begin(testing, outcome);
+    if (testing_home_is_busy(testing->home)) {
+        return refuse(outcome, FABRIC_ERROR_INVALID_ARGUMENT, "the last message has not ended");
+    }
     fabric_error_t error = fabric_schema_encode(message->request, request, testing->payload,
                                                 LIMIT_PAYLOAD_BYTES_MAX, &fault, &size);
     if (error != FABRIC_OK) {
@@ -253,13 +259,96 @@ fabric_result_t fabric_testing_retry(fabric_testing_t *testing, void *reply,
     fabric_outcome_t own;
     outcome = outcome ? outcome : &own;
     begin(testing, outcome);
-    const message_result_t *result = testing_home_deliver_again(testing->home);
-    if (!result) {
+    if (!testing_home_is_tried_again(testing->home)) {
         return refuse(outcome, FABRIC_ERROR_INVALID_ARGUMENT, "no message is to be handled again");
     }
+    const message_result_t *result = testing_home_deliver_again(testing->home);
     fabric_result_t handled = answer(testing, result, reply, outcome);
     note_schema(testing);
     return is_folded(testing, outcome) ? handled : FABRIC_DEFECT;
+}
+
+/* ---- what the entity sends ---- */
+
+const fabric_testing_sent_t *fabric_testing_sent(const fabric_testing_t *testing)
+{
+    const testing_sent_t *sent = testing_sender_next(testing_home_sender(testing->home));
+    return sent ? &sent->shown : NULL;
+}
+
+fabric_result_t fabric_testing_result(fabric_testing_t *testing, void *reply,
+                                      fabric_outcome_t *outcome)
+{
+    fabric_outcome_t own;
+    outcome = outcome ? outcome : &own;
+    begin(testing, outcome);
+    fabric_result_t handled = answer(testing, testing_home_go_on(testing->home), reply, outcome);
+    note_schema(testing);
+    return handled;
+}
+
+/* Ends the oldest message that the entity has sent. */
+static void end_sent(fabric_testing_t *testing, const fabric_outcome_t *outcome, size_t size)
+{
+    testing_sender_t *sender = testing_home_sender(testing->home);
+    testing_sent_t *sent = testing_sender_next(sender);
+    if (sent) {
+        testing_sender_answer(sender, sent, outcome, fabric_bytes(testing->payload, size));
+    }
+}
+
+fabric_result_t fabric_testing_answer(fabric_testing_t *testing, const void *answered, void *reply,
+                                      fabric_outcome_t *outcome)
+{
+    const testing_sent_t *sent = testing_sender_next(testing_home_sender(testing->home));
+    fabric_outcome_t own = {.error = FABRIC_OK};
+    fabric_schema_fault_t fault = {""};
+    size_t size = 0;
+    if (sent && !sent->shown.tell) {
+        own.error = fabric_schema_encode(sent->shown.message->reply, answered, testing->payload,
+                                         LIMIT_PAYLOAD_BYTES_MAX, &fault, &size);
+        outcome_set_text(&own, fabric_bytes_of(own.error ? fault.text : ""));
+    }
+    end_sent(testing, &own, size);
+    return fabric_testing_result(testing, reply, outcome);
+}
+
+fabric_result_t fabric_testing_answer_failure(fabric_testing_t *testing, int32_t number,
+                                              const void *values, void *reply,
+                                              fabric_outcome_t *outcome)
+{
+    const testing_sent_t *sent = testing_sender_next(testing_home_sender(testing->home));
+    fabric_outcome_t own = {.error = FABRIC_ERROR_ENTITY_FAILURE, .code = (uint64_t)number};
+    fabric_schema_fault_t fault = {""};
+    size_t size = 0;
+    if (sent) {
+        const fabric_choices_t *failures = sent->shown.message->failures;
+        fabric_error_t error = failure_encode(failures, number, values, testing->payload,
+                                              LIMIT_PAYLOAD_BYTES_MAX, &fault, &size);
+        if (error == FABRIC_OK) {
+            outcome_set_failure(&own, failures, fabric_bytes(testing->payload, size));
+        } else {
+            own = (fabric_outcome_t){.error = error};
+            outcome_set_text(&own, fabric_bytes_of(fault.text));
+        }
+    }
+    end_sent(testing, &own, size);
+    return fabric_testing_result(testing, reply, outcome);
+}
+
+fabric_result_t fabric_testing_answer_error(fabric_testing_t *testing, fabric_error_t error,
+                                            void *reply, fabric_outcome_t *outcome)
+{
+    const reason_t reason = {""};
+    fabric_outcome_t own;
+    outcome_of_reason(error, &reason, &own);
+    end_sent(testing, &own, 0);
+    return fabric_testing_result(testing, reply, outcome);
+}
+
+bool fabric_testing_connect(fabric_testing_t *testing, fabric_testing_t *other)
+{
+    return testing_home_connect(testing->home, other->home);
 }
 
 const void *fabric_testing_failure(const fabric_testing_t *testing)

@@ -1,63 +1,17 @@
 /* The home of an entity that is tested alone: see testing_home.h. */
-#include "worker/testing_home.h"
-
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/limits.h"
 #include "core/memory.h"
-#include "worker/executor.h"
+#include "core/outcome.h"
 #include "worker/executor_events.h"
 #include "worker/executor_state.h"
 #include "worker/testing_fold.h"
+#include "worker/testing_home_state.h"
 
 /* When the time of a test begins: any time but 0 will do. */
 #define BEGIN_MS 1000u
-
-struct testing_home {
-    type_table_t *types;
-    const fabric_entity_type_t *type;
-    char id[LIMIT_NAME_BYTES_MAX + 1];
-    executor_t *executor;
-    interrupts_t *interrupts;
-    work_lease_t lease;
-    uint64_t now_ms;
-    token_t token;
-    uint64_t activation;
-    uint64_t request_id; /* of the last message */
-    uint32_t causes;     /* what keeps the entity alive (enum alive_cause) */
-    bool store_fails;    /* at the next commit */
-    /* What is stored; without bytes: nothing is. */
-    wire_writer_t state; /* of a type with events: the snapshot */
-    uint32_t state_version;
-    uint64_t state_sequence;  /* of the last event in the snapshot */
-    wire_writer_t event_list; /* see core/journal/events.h */
-    wire_writer_t given;      /* of these, with the last delivery */
-    uint32_t event_count;
-    /* The last message, to deliver it again. `message` is NULL: it is not to be handled again. */
-    const fabric_message_type_t *message;
-    wire_writer_t payload, headers;
-    uint64_t delivery, attempt, deadline_ms;
-    bool cancelled;
-    const char *tag; /* of the last message, also where it is over */
-    /* What became of it. */
-    bool ended;
-    message_result_t result; /* its payload is in `reply` */
-    wire_writer_t reply;
-    bool changed; /* the result brings a state */
-    uint32_t new_version;
-    uint64_t new_sequence;
-    wire_writer_t new_state;
-    wire_writer_t new_events;
-    uint32_t new_event_count;
-    char fault[LIMIT_TEXT_BYTES_MAX + 1]; /* see testing_home_fault */
-    /* Wakes the test when a handle of fabric_later() was completed. */
-    pthread_mutex_t lock;
-    pthread_cond_t completed;
-    bool woken;
-};
 
 static const shard_id_t home_shard = {1u << 16 | 1u};
 static const work_source_t home_source = {0, 1};
@@ -100,9 +54,11 @@ testing_home_t *testing_home_new(const fabric_entity_type_t *type, const char *i
     memcpy(home->lease.cluster_id, &number, sizeof number);
     atomic_init(&home->lease.start_until_ms, UINT64_MAX);
     home->interrupts = interrupts_new();
+    testing_sender_init(&home->sender, &home->now_ms);
     home->executor = executor_new(types, NULL,
                                   &(executor_hooks_t){.wake = on_completion,
                                                       .wake_context = home,
+                                                      .sender = &home->sender.port,
                                                       .interrupts = home->interrupts});
     begin(home);
     return home;
@@ -115,6 +71,7 @@ void testing_home_destroy(testing_home_t **home)
         return;
     }
     executor_destroy(&self->executor);
+    testing_sender_free(&self->sender);
     interrupts_destroy(&self->interrupts);
     type_table_destroy(&self->types);
     pthread_cond_destroy(&self->completed);
@@ -154,13 +111,6 @@ const void *testing_home_memory(const testing_home_t *home)
 }
 
 /* ---- what the executor puts out ---- */
-
-static journal_events_t stored_events(const testing_home_t *home)
-{
-    return (journal_events_t){.first = home->event_count > 0 ? 1 : 0,
-                              .count = home->event_count,
-                              .list = wire_writer_bytes(&home->event_list)};
-}
 
 static void copy(wire_writer_t *writer, fabric_bytes_t bytes)
 {
@@ -249,6 +199,90 @@ static void step(testing_home_t *home)
     work_output_list_destroy(&first);
 }
 
+/* ---- messages to other entities under test ---- */
+
+static void pass_result(testing_sender_t *sender, uint64_t sequence, const testing_home_t *peer)
+{
+    testing_sent_t *sent = testing_sender_find(sender, sequence);
+    const message_result_t *result = &peer->result;
+    fabric_outcome_t outcome = {.error = fabric_error_from_number(result->error),
+                                .code = result->code,
+                                .request_id = result->request_id};
+    bool has_values = result->status == STATUS_OK || result->status == STATUS_TYPED_FAILURE;
+    if (result->status == STATUS_TYPED_FAILURE) {
+        outcome_set_failure(&outcome, peer->last->failures, result->payload);
+    } else if (result->status != STATUS_OK) {
+        outcome_set_text(&outcome, result->payload);
+    }
+    if (sent) {
+        testing_sender_answer(sender, sent, &outcome,
+                              has_values ? result->payload : fabric_bytes(NULL, 0));
+    }
+}
+
+/* The connected home that handles the message and is free; NULL: none. */
+static testing_home_t *peer_of(const testing_home_t *home, const testing_sent_t *sent)
+{
+    for (size_t i = 0; i < home->peer_count; i++) {
+        testing_home_t *peer = home->peers[i];
+        if (!peer->busy &&
+            fabric_bytes_equal(sent->shown.entity.type, fabric_bytes_of(peer->type->name)) &&
+            fabric_bytes_equal(sent->shown.entity.id, fabric_bytes_of(peer->id))) {
+            return peer;
+        }
+    }
+    return NULL;
+}
+
+/* Gives one message to a connected entity; false: there is none for a free one. */
+static bool route(testing_home_t *home)
+{
+    testing_sent_t *sent = NULL;
+    testing_home_t *peer = NULL;
+    for (size_t i = 0; i < home->sender.count && !peer; i++) {
+        sent = home->sender.list[i];
+        peer = sent->taken ? NULL : peer_of(home, sent);
+    }
+    if (!peer) {
+        return false;
+    }
+    sent->taken = true;
+    peer->asker = home;
+    peer->asked = sent->sequence;
+    (void)testing_home_deliver(
+        peer, &(testing_message_t){.type = sent->shown.message,
+                                   .payload = fabric_bytes(sent->payload, sent->size),
+                                   .timeout_ms = sent->shown.timeout_ms});
+    return true;
+}
+
+/* Does all that there is to do at this time, here and at connected entities. */
+static void run(testing_home_t *home)
+{
+    do {
+        step(home);
+    } while (route(home));
+}
+
+bool testing_home_connect(testing_home_t *home, testing_home_t *other)
+{
+    if (home->peer_count == PEERS_MAX) {
+        return false;
+    }
+    home->peers[home->peer_count++] = other;
+    return true;
+}
+
+testing_sender_t *testing_home_sender(testing_home_t *home)
+{
+    return &home->sender;
+}
+
+bool testing_home_is_busy(const testing_home_t *home)
+{
+    return home->busy;
+}
+
 /* ---- deliveries ---- */
 
 static message_deliver_t delivery_of(const testing_home_t *home, uint64_t flags)
@@ -277,7 +311,7 @@ static work_t *add_state(const testing_home_t *home, work_t *work)
 static work_t *add_events(testing_home_t *home, work_t *work)
 {
     store_event_t event;
-    const journal_events_t all = stored_events(home);
+    const journal_events_t all = testing_home_events(home);
     journal_events_reader_t reader = journal_events_open(&all);
     for (uint64_t i = 0; i < home->state_sequence && journal_events_next(&reader, &event); i++) {
     }
@@ -310,12 +344,12 @@ static void give(testing_home_t *home, const message_deliver_t *delivery)
 /* Does what there is to do. An entity that is kept alive and has no instance gets one. */
 static void settle(testing_home_t *home)
 {
-    step(home);
+    run(home);
     if (home->causes != 0 && !testing_home_has_instance(home)) {
         message_deliver_t wake = delivery_of(home, WORK_WAKE);
         wake.attempt = home->causes;
         give(home, &wake);
-        step(home);
+        run(home);
     }
 }
 
@@ -339,7 +373,23 @@ static void wait_for_completion(testing_home_t *home)
     pthread_mutex_unlock(&home->lock);
 }
 
-/* Delivers the last message, once, and waits for its result. */
+/* Whether a handler waits for answers that only the test can bring about. */
+static bool waits_for_answers(const testing_home_t *home)
+{
+    const entity_t *entity = find(home);
+    return entity && entity->pending && entity->pending->asks;
+}
+
+static void wait_for_result(testing_home_t *home)
+{
+    run(home);
+    while (!home->ended && !waits_for_answers(home)) {
+        wait_for_completion(home);
+        run(home);
+    }
+}
+
+/* Delivers the last message, once, and waits for its result, or for answers. */
 static void deliver(testing_home_t *home)
 {
     work_t *cancel = NULL;
@@ -355,13 +405,9 @@ static void deliver(testing_home_t *home)
         announce_cancel(home, &cancel);
     }
     give(home, &delivery);
-    step(home);
-    while (!home->ended) {
-        executor_give(home->executor, &cancel); /* to a handler that is pending */
-        wait_for_completion(home);
-        step(home);
-    }
-    executor_give(home->executor, &cancel);
+    run(home);
+    executor_give(home->executor, &cancel); /* to a handler that is pending */
+    wait_for_result(home);
 }
 
 /* ---- what becomes of a message ---- */
@@ -379,6 +425,23 @@ static void move(testing_home_t *home, token_t token)
     home->token = token;
     begin(home);
     settle(home);
+}
+
+/* A message that waits for answers when its entity moves is delivered again, if it is durable. */
+static void move_waiting(testing_home_t *home)
+{
+    if (!home->busy || home->ended) {
+        return;
+    }
+    if (home->message->durable) {
+        deliver(home);
+    } else {
+        const message_result_t lost = {.request_id = home->request_id,
+                                       .status = STATUS_DEFECT,
+                                       .error = FABRIC_ERROR_OUTCOME_UNKNOWN};
+        take_result(home, &lost);
+    }
+    (void)testing_home_go_on(home);
 }
 
 typedef enum fate {
@@ -431,28 +494,36 @@ static void check_fold(testing_home_t *home)
     const testing_fold_t fold = {.types = home->types,
                                  .type = entry_of(home),
                                  .id = home->id,
-                                 .events = stored_events(home),
+                                 .events = testing_home_events(home),
                                  .now_ms = home->now_ms};
     home->fault[0] = '\0';
     if (home->type->event_count > 0 && testing_home_has_instance(home) &&
-        !testing_fold_agrees(&fold, testing_home_memory(home), home->tag, home->fault,
+        !testing_fold_agrees(&fold, testing_home_memory(home), home->last->tag, home->fault,
                              sizeof home->fault)) {
         testing_home_move(home); /* the next message finds what the events make */
     }
 }
 
+/* NULL: the message has not ended. */
 static const message_result_t *end(testing_home_t *home)
 {
-    if (home->result.error == FABRIC_ERROR_SNAPSHOT_UNREADABLE) {
+    if (home->ended && home->result.error == FABRIC_ERROR_SNAPSHOT_UNREADABLE) {
         drop_snapshot(home);
         home->activation++;
         deliver(home);
+    }
+    if (!home->ended) {
+        return NULL;
     }
     if (home->store_fails && home->message->durable && fate_of(&home->result) == ENDED) {
         home->store_fails = false;
         move(home, (token_t){home->token.home_epoch + 1, 1});
         deliver(home);
+        if (!home->ended) {
+            return NULL;
+        }
     }
+    home->busy = false;
     if (home->changed) {
         store(home);
     }
@@ -462,6 +533,11 @@ static const message_result_t *end(testing_home_t *home)
     if (!is_tried_again(home, fate)) {
         home->message = NULL;
     }
+    testing_home_t *asker = home->asker;
+    home->asker = NULL;
+    if (asker) {
+        pass_result(&asker->sender, home->asked, home);
+    }
     settle(home);
     check_fold(home);
     return &home->result;
@@ -470,8 +546,9 @@ static const message_result_t *end(testing_home_t *home)
 const message_result_t *testing_home_deliver(testing_home_t *home, const testing_message_t *message)
 {
     home->request_id++;
+    home->busy = true;
+    home->last = message->type;
     home->message = message->type;
-    home->tag = message->type->tag;
     copy(&home->payload, message->payload);
     copy(&home->headers, message->headers);
     home->deadline_ms = message->timeout_ms > 0 ? home->now_ms + message->timeout_ms : 0;
@@ -482,13 +559,33 @@ const message_result_t *testing_home_deliver(testing_home_t *home, const testing
     return end(home);
 }
 
+bool testing_home_is_tried_again(const testing_home_t *home)
+{
+    return home->message && !home->busy;
+}
+
 const message_result_t *testing_home_deliver_again(testing_home_t *home)
 {
-    if (!home->message) {
-        return NULL;
-    }
+    home->busy = true;
     deliver(home);
     return end(home);
+}
+
+const message_result_t *testing_home_go_on(testing_home_t *home)
+{
+    if (!home->busy) {
+        run(home);
+        return &home->result;
+    }
+    if (!home->ended) {
+        wait_for_result(home);
+    }
+    testing_home_t *asker = home->asker;
+    const message_result_t *result = end(home);
+    if (asker && result) {
+        (void)testing_home_go_on(asker);
+    }
+    return result;
 }
 
 void testing_home_fail_store(testing_home_t *home)
@@ -501,6 +598,7 @@ void testing_home_fail_store(testing_home_t *home)
 void testing_home_move(testing_home_t *home)
 {
     move(home, (token_t){home->token.home_epoch, home->token.owner_sequence + 1});
+    move_waiting(home);
 }
 
 void testing_home_advance(testing_home_t *home, uint64_t duration_ms)
@@ -509,53 +607,14 @@ void testing_home_advance(testing_home_t *home, uint64_t duration_ms)
     settle(home);
     while (home->now_ms < end_ms) {
         uint64_t next_ms = executor_next_deadline(home->executor);
+        uint64_t sent_ms = testing_sender_deadline(&home->sender);
+        next_ms = sent_ms < next_ms ? sent_ms : next_ms;
         next_ms = next_ms > home->now_ms ? next_ms : home->now_ms + 1;
         home->now_ms = next_ms < end_ms ? next_ms : end_ms;
+        testing_sender_expire(&home->sender);
         settle(home);
-    }
-}
-
-/* ---- events ---- */
-
-void testing_home_append(testing_home_t *home, fabric_bytes_t tag, uint32_t version,
-                         fabric_bytes_t payload)
-{
-    journal_events_put(&home->event_list, tag, version, payload);
-    home->event_count++;
-    testing_home_move(home);
-}
-
-uint64_t testing_home_event_count(const testing_home_t *home)
-{
-    return home->event_count;
-}
-
-bool testing_home_event(const testing_home_t *home, uint64_t sequence, store_event_t *event)
-{
-    const journal_events_t all = stored_events(home);
-    journal_events_reader_t reader = journal_events_open(&all);
-    while (journal_events_next(&reader, event)) {
-        if (event->sequence == sequence) {
-            return true;
+        if (home->busy) {
+            (void)testing_home_go_on(home);
         }
     }
-    return false;
-}
-
-const char *testing_home_fault(const testing_home_t *home)
-{
-    return home->fault;
-}
-
-fabric_bytes_t testing_home_stored(const testing_home_t *home, uint32_t *version)
-{
-    *version = home->state_version;
-    return wire_writer_bytes(&home->state);
-}
-
-void testing_home_store(testing_home_t *home, uint32_t version, fabric_bytes_t state)
-{
-    copy(&home->state, state);
-    home->state_version = version;
-    testing_home_move(home);
 }

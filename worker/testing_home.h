@@ -8,6 +8,7 @@
 #include <fabric/worker.h>
 
 #include "core/store_message.h"
+#include "worker/testing_sender.h"
 #include "worker/type_table.h"
 #include "worker/work.h"
 
@@ -28,12 +29,22 @@ typedef struct testing_message {
     bool cancelled;         /* as soon as its handler has begun */
 } testing_message_t;
 
-/* Delivers the message, and waits for its handler where that is pending. The result's views are
- * valid until the next call. */
+/* Delivers the message, and waits for its handler where that is pending. NULL: the handler waits
+ * for answers to what the entity has sent. The result's views are valid until the next call. */
 const message_result_t *testing_home_deliver(testing_home_t *home,
                                              const testing_message_t *message);
-/* Delivers the message again that was delivered last; NULL: it is not to be handled again. */
+/* Whether the message that was delivered last is to be handled again. */
+bool testing_home_is_tried_again(const testing_home_t *home);
+/* Delivers it again, as testing_home_deliver. */
 const message_result_t *testing_home_deliver_again(testing_home_t *home);
+/* Whether the message that was delivered last has not ended. */
+bool testing_home_is_busy(const testing_home_t *home);
+/* Goes on, now that messages of the entity were answered; as testing_home_deliver. */
+const message_result_t *testing_home_go_on(testing_home_t *home);
+/* What the entity sends. */
+testing_sender_t *testing_home_sender(testing_home_t *home);
+/* Messages of the entity for that of `other` are handled there; false: too many are connected. */
+bool testing_home_connect(testing_home_t *home, testing_home_t *other);
 
 /* The next result that ends a durable message is not stored. */
 void testing_home_fail_store(testing_home_t *home);

@@ -22,8 +22,9 @@ struct fabric_worker {
     crash_notes_t *notes; /* NULL: there is no supervisor */
     link_zmq_t *link;     /* NULL before start and after stop */
     executor_thread_t *executors[WORKER_EXECUTORS_MAX];
-    uint32_t process; /* thread_process() where it was started */
-    bool stuck;       /* a handler did not return: its thread and all that it uses stay */
+    fabric_sender_t *sender; /* NULL before start */
+    uint32_t process;        /* thread_process() where it was started */
+    bool stuck;              /* a handler did not return: its thread and all that it uses stay */
     executor_stats_t final_stats;
     uint64_t final_dropped;
     fabric_log_fn *log;
@@ -59,10 +60,16 @@ static void on_evicted(void *context, const char *text)
     report((fabric_worker_t *)context, FABRIC_LOG_WARN, "worker.evicted", text);
 }
 
+static void on_untold(void *context, const char *text)
+{
+    report((fabric_worker_t *)context, FABRIC_LOG_WARN, "worker.untold", text);
+}
+
 /* ---- making one ---- */
 
 static void worker_free(fabric_worker_t *worker)
 {
+    sender_client_destroy(&worker->sender);
     worker_setup_clear(&worker->setup);
     worker_welcome_clear(&worker->welcome);
     pthread_mutex_destroy(&worker->log_lock);
@@ -222,9 +229,24 @@ static fabric_error_t make_link(fabric_worker_t *worker, reason_t *reason)
     return error;
 }
 
+static fabric_sender_t *make_sender(fabric_worker_t *worker)
+{
+    const worker_setup_t *setup = &worker->setup;
+    return sender_client_new(&(sender_config_t){
+        .brokers = setup->brokers,
+        .broker_count = setup->broker_count,
+        .cluster_name = setup->cluster_name[0] ? setup->cluster_name : NULL,
+        .name = setup->name,
+        .allow_plaintext = setup->config.allow_plaintext,
+        .report = on_untold,
+        .report_context = worker,
+    });
+}
+
 static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
 {
     fabric_error_t error = FABRIC_OK;
+    worker->sender = make_sender(worker);
     executor_listener_t listener = {
         .notify = link_zmq_notify,
         .notify_context = worker->link,
@@ -232,6 +254,7 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
         .report_slow = on_slow,
         .report_evicted = on_evicted,
         .report_context = worker,
+        .sender = worker->sender,
         .runner = {.name = worker->setup.name, .app_version = worker->setup.config.app_version}};
     for (uint32_t i = 0; i < worker->setup.config.executors && error == FABRIC_OK; i++) {
         listener.slot = worker->notes ? crash_notes_slot(worker->notes, i) : NULL;
@@ -328,6 +351,9 @@ static void stop(fabric_worker_t *worker)
         report(worker, FABRIC_LOG_WARN, "worker.stuck",
                "a handler does not return; its thread is left behind");
         return;
+    }
+    if (worker->sender) {
+        sender_client_close(worker->sender); /* after the last finalizer */
     }
     worker->final_stats = sum_stats(worker);
     worker->final_dropped = link_zmq_dropped(worker->link);

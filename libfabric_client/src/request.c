@@ -132,6 +132,26 @@ static fabric_error_t encode_headers(const fabric_call_t *description, wire_writ
     return FABRIC_OK;
 }
 
+/* The key that the call itself brings, if any. */
+static fabric_error_t take_primary_key(const fabric_call_t *description, uint8_t *key, size_t *size,
+                                       reason_t *reason)
+{
+    fabric_bytes_t given = description->primary_key;
+    if (given.size > 0 && !description->message->durable) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "a volatile message has no primary key");
+    }
+    if (given.size > LIMIT_PRIMARY_KEY_BYTES_MAX) {
+        return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED, "the primary key is over %d bytes",
+                          LIMIT_PRIMARY_KEY_BYTES_MAX);
+    }
+    if (given.size > 0) {
+        memcpy(key, given.data, given.size);
+    }
+    *size = given.size;
+    return FABRIC_OK;
+}
+
 /* The primary key is a function of the request's struct; a request that is given as a payload is
  * decoded for it. */
 static fabric_error_t make_primary_key(const fabric_call_t *description, uint8_t *key, size_t *size,
@@ -143,7 +163,7 @@ static fabric_error_t make_primary_key(const fabric_call_t *description, uint8_t
     schema_memory_t elements = {0};
     *size = 0;
     if (!message->primary_key || !message->durable) {
-        return FABRIC_OK;
+        return take_primary_key(description, key, size, reason);
     }
     if (!request && message->request) {
         fabric_schema_fault_t fault;
@@ -164,7 +184,7 @@ static fabric_error_t make_primary_key(const fabric_call_t *description, uint8_t
         return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED, "the primary key is over %d bytes",
                           LIMIT_PRIMARY_KEY_BYTES_MAX);
     }
-    return FABRIC_OK;
+    return *size == 0 ? take_primary_key(description, key, size, reason) : FABRIC_OK;
 }
 
 static fabric_bytes_t put(call_t *call, size_t *used, fabric_bytes_t bytes)

@@ -63,6 +63,7 @@
 #include <stdint.h>
 
 #include <fabric/bytes.h>
+#include <fabric/entity.h>
 #include <fabric/error.h>
 #include <fabric/health.h>
 #include <fabric/log.h>
@@ -77,19 +78,6 @@ extern "C" {
 
 /** A client. Opaque. */
 typedef struct fabric_client fabric_client_t;
-
-/** The name of an entity: type and id, each 1-255 bytes. Borrowed. */
-typedef struct fabric_entity {
-    fabric_bytes_t type; /**< entity type */
-    fabric_bytes_t id;   /**< entity id, compared bytewise */
-} fabric_entity_t;
-
-/** The entity with a type and an id given as C strings. */
-static inline fabric_entity_t fabric_entity(const char *type, const char *id)
-{
-    fabric_entity_t entity = {fabric_bytes_of(type), fabric_bytes_of(id)};
-    return entity;
-}
 
 /** One header of a message. */
 typedef struct fabric_header {
@@ -175,6 +163,9 @@ typedef struct fabric_call {
      *  are not wanted. */
     void *failure;
     size_t failure_size; /**< sizeof what `failure` points to */
+    /** The primary key of a durable message (fabric_message_type_t), where its message type gives
+     *  it none; at most 1,024 bytes. Default: none. */
+    fabric_bytes_t primary_key;
 } fabric_call_t;
 
 /** Takes the end of an asynchronous call. `payload` is the encoded reply: decode it with

@@ -52,7 +52,11 @@
  *     always make the same: fabric_testing_send() returns FABRIC_DEFECT with ENTITY_DEFECT, and its
  *     text says which message, which member, and both states. What the message has appended is
  *     stored all the same, and the entity goes on as after fabric_testing_restart().
- *  9. Primary keys, calls that are sent again, dead letters and pauses between attempts are the
+ *  9. What the entity sends (<fabric/ask.h>) waits until the test answers it, or goes to another
+ *     entity under test: fabric_testing_connect(). While the entity waits for an answer,
+ *     fabric_testing_send() returns FABRIC_WAITING. Asks end at their deadlines, by
+ *     fabric_testing_advance(), with OUTCOME_UNKNOWN; so does one of fabric_sender_ask(), at once.
+ *  10. Primary keys, calls that are sent again, dead letters and pauses between attempts are the
  *     broker's, and are not tested here: each fabric_testing_send() is another message.
  */
 #ifndef FABRIC_TESTING_H
@@ -61,6 +65,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <fabric/ask.h>
 #include <fabric/worker.h>
 
 #ifdef __cplusplus
@@ -110,6 +115,52 @@ fabric_result_t fabric_testing_send(fabric_testing_t *testing, const fabric_mess
 FABRIC_PUBLIC
 fabric_result_t fabric_testing_retry(fabric_testing_t *testing, void *reply,
                                      fabric_outcome_t *outcome);
+
+/** A message that the entity under test has sent. */
+typedef struct fabric_testing_sent {
+    fabric_entity_t entity;               /**< whom it is for */
+    const fabric_message_type_t *message; /**< its type */
+    const void *request;                  /**< struct by message->request; NULL: that is empty */
+    bool tell;                            /**< nobody waits for an answer */
+    uint32_t timeout_ms;                  /**< how long its sender waits */
+    fabric_bytes_t primary_key;           /**< see rule 6 of <fabric/ask.h>; empty: none */
+} fabric_testing_sent_t;
+
+/** The oldest message that the entity has sent and that was not answered; valid until it is. NULL:
+ *  there is none. */
+FABRIC_PUBLIC
+const fabric_testing_sent_t *fabric_testing_sent(const fabric_testing_t *testing);
+
+/** Answers the message of fabric_testing_sent() with a reply, a struct by its reply schema (NULL
+ *  where that is empty), or takes a tell away. What becomes of the entity's own message is
+ *  returned, as by fabric_testing_send(): FABRIC_WAITING while answers are still to come. */
+FABRIC_PUBLIC
+fabric_result_t fabric_testing_answer(fabric_testing_t *testing, const void *answered, void *reply,
+                                      fabric_outcome_t *outcome);
+
+/** Answers with a typed failure of the message, and its values; otherwise the same. */
+FABRIC_PUBLIC
+fabric_result_t fabric_testing_answer_failure(fabric_testing_t *testing, int32_t number,
+                                              const void *values, void *reply,
+                                              fabric_outcome_t *outcome);
+
+/** Answers with an error, such as FABRIC_ERROR_OUTCOME_UNKNOWN; otherwise the same. */
+FABRIC_PUBLIC
+fabric_result_t fabric_testing_answer_error(fabric_testing_t *testing, fabric_error_t error,
+                                            void *reply, fabric_outcome_t *outcome);
+
+/** What has become of the last message, as fabric_testing_send() returns it; FABRIC_WAITING: it has
+ *  not ended. For messages that ended within another function. */
+FABRIC_PUBLIC
+fabric_result_t fabric_testing_result(fabric_testing_t *testing, void *reply,
+                                      fabric_outcome_t *outcome);
+
+/** From now on the entity of `other` handles what the entity of `testing` sends it, at once, while
+ *  it has no other message at hand; what comes meanwhile waits. `other` stays open as long as
+ *  `testing`. false: it is connected to 16 entities already. */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+bool fabric_testing_connect(fabric_testing_t *testing, fabric_testing_t *other);
 
 /** The values of the typed failure with which the last message ended, a struct by
  *  outcome.failure->schema. Valid until the next message. NULL: it ended otherwise, or the failure

@@ -145,11 +145,12 @@ typedef struct fabric_pending fabric_pending_t;
 
 /** What a handler returns. */
 typedef enum fabric_result {
-    FABRIC_REPLY = 0,      /**< done: the reply struct is the answer */
-    FABRIC_FAILURE = 1,    /**< a failure was set by fabric_fail_with() or fabric_fail() */
-    FABRIC_DEFECT = 2,     /**< the handler broke; see fabric_defect() */
-    FABRIC_PENDING = 3,    /**< the handle of fabric_later() will be completed */
-    FABRIC_INTERRUPTED = 4 /**< it has stopped because of fabric_context_interrupt() */
+    FABRIC_REPLY = 0,       /**< done: the reply struct is the answer */
+    FABRIC_FAILURE = 1,     /**< a failure was set by fabric_fail_with() or fabric_fail() */
+    FABRIC_DEFECT = 2,      /**< the handler broke; see fabric_defect() */
+    FABRIC_PENDING = 3,     /**< the handle of fabric_later() will be completed */
+    FABRIC_INTERRUPTED = 4, /**< it has stopped because of fabric_context_interrupt() */
+    FABRIC_WAITING = 5      /**< it waits for the answers to its asks, see <fabric/ask.h> */
 } fabric_result_t;
 
 /** Handles one message. `state` is the entity's state; `request` and `reply` are structs by the
