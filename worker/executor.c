@@ -1,4 +1,5 @@
 /* The executor: see executor.h. Here: its life, its inbox, and the order of its steps. */
+#include "worker/executor_result.h"
 #include "worker/executor_state.h"
 #include "worker/executor_stored.h"
 
@@ -267,25 +268,6 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
     return FABRIC_OK;
 }
 
-/* The handlers that are pending since an earlier home, which has not stored what they have done.
- * They are told, and not waited for: nobody awaits what they answer. */
-static void give_up_former(executor_t *executor, const ownership_t *ownership, entity_t *entity)
-{
-    uint32_t round = executor->output.round;
-    bool stops = !(entity_type(&executor->entities, entity)->type->uninterruptible &
-                   FABRIC_UNINTERRUPTIBLE_BY_STOPS);
-    while (entity->pending && entity->ownership == ownership &&
-           !token_equal(entity->pending->token, ownership->key.token)) {
-        output_begin(&executor->output, entity->pending->round);
-        output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
-        if (stops) {
-            pending_interrupt(entity->pending, FABRIC_INTERRUPT_STOP);
-        }
-        handle_abandon(executor, entity->pending);
-    }
-    output_begin(&executor->output, round);
-}
-
 /* Gives a state, or events, to its entity, behind the messages that wait. */
 static void dispatch_state(executor_t *executor, ownership_t *ownership, const type_entry_t *type,
                            const message_deliver_t *state)
@@ -298,7 +280,9 @@ static void dispatch_state(executor_t *executor, ownership_t *ownership, const t
     if (!entity) {
         entity = entity_make(&executor->entities, type, state->id, executor->now_ms);
     }
-    give_up_former(executor, ownership, entity);
+    if (entity->ownership == ownership) {
+        result_give_up_handlers(executor, entity, &ownership->key.token);
+    }
     if (entity_must_queue(&executor->entities, entity, ownership, false)) {
         enqueue(executor, entity, ownership, type, state);
     } else {

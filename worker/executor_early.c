@@ -2,29 +2,34 @@
  * and then what its handler has done must not be seen. Where its home stays, it is stored in the
  * end. Where the home is gone, the results say which messages it may not have stored: those that it
  * has not settled, and those of handlers that are pending. */
-#include "worker/executor_state.h"
-
+#include <stdlib.h>
 #include <utlist.h>
+
+#include "worker/executor_result.h"
 
 static bool has_early_handler(const entity_t *entity)
 {
     const fabric_pending_t *pending = entity->pending;
     while (pending && !(pending->flags & DELIVER_EARLY)) {
-        pending = pending->next;
+        pending = pending->call_next;
     }
     return pending != NULL;
 }
 
-/* Their messages are handled anew if the former home has stored them. */
-static void give_up_handlers(executor_t *executor, entity_t *entity)
+/* What keeps the entity alive is what its next home has stored: it asks for the instance then. What
+ * this worker knows may come from a handler whose message was never stored. */
+static void forget_causes(entity_t *entity)
 {
-    uint32_t round = executor->output.round;
-    while (entity->pending) {
-        output_begin(&executor->output, entity->pending->round);
-        output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
-        handle_abandon(executor, entity->pending);
-    }
-    output_begin(&executor->output, round);
+    entity->kept = entity->known = false;
+    entity->told = 0;
+}
+
+/* Whether the entity's last result may be that of a message which is not stored. Of a type whose
+ * instances begin with what is stored no results are kept, so nobody knows. */
+static bool has_early_result(const executor_t *executor, const entity_t *entity)
+{
+    return entity->early != 0 && (entity_type(&executor->entities, entity)->stores ||
+                                  kept_results_have(&entity->ownership->kept, entity->early));
 }
 
 static void look_at(executor_t *executor, entity_t *entities)
@@ -32,13 +37,19 @@ static void look_at(executor_t *executor, entity_t *entities)
     entity_t *entity, *next;
     DL_FOREACH_SAFE2(entities, entity, next, ownership_next)
     {
-        const kept_results_t *kept = &entity->ownership->kept;
-        bool rests = entity->early != 0 && kept_results_have(kept, entity->early);
-        if (entity_is_resident(entity) && (rests || has_early_handler(entity))) {
-            give_up_handlers(executor, entity);
-            entity_go_back(&executor->entities, entity);
-            alive_tell_absent(&executor->entities, entity);
+        bool has_result = has_early_result(executor, entity);
+        if (!has_result && !has_early_handler(entity)) {
+            continue;
         }
+        if (has_result) { /* if it is stored, it is handled anew, and says anew what it has said */
+            free(kept_results_take(&entity->ownership->kept, entity->early, executor->now_ms));
+        }
+        if (entity_is_resident(entity)) {
+            result_give_up_handlers(executor, entity, NULL);
+            entity_go_back(&executor->entities, entity);
+        }
+        forget_causes(entity);
+        entity_end_turn(&executor->entities, entity);
     }
 }
 

@@ -590,6 +590,7 @@ void entity_abandon_pending(entity_table_t *table, entity_t *entity, fabric_pend
     if (pending->asks) { /* nobody else has the handle */
         pending_destroy(&pending);
     }
+    make_ready(table, entity);
 }
 
 /* ---- idle entities, and the end ---- */

@@ -104,6 +104,22 @@ void result_end_pending_calls(executor_t *executor, entity_t *entity)
     }
 }
 
+void result_give_up_handlers(executor_t *executor, entity_t *entity, const token_t *except)
+{
+    uint32_t round = executor->output.round;
+    bool stops = !(entity_type(&executor->entities, entity)->type->uninterruptible &
+                   FABRIC_UNINTERRUPTIBLE_BY_STOPS);
+    while (entity->pending && (!except || !token_equal(entity->pending->token, *except))) {
+        output_begin(&executor->output, entity->pending->round);
+        output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
+        if (stops) {
+            pending_interrupt(entity->pending, FABRIC_INTERRUPT_STOP);
+        }
+        handle_abandon(executor, entity->pending);
+    }
+    output_begin(&executor->output, round);
+}
+
 void result_put_broken(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
                        const char *text)
 {

@@ -34,6 +34,9 @@ void result_put_defect(executor_t *executor, entity_t *entity, const message_del
 bool result_is_awaited(const fabric_pending_t *pending, const ownership_t *ownership);
 /* The handle has ended, or is given up: it cannot be slow any more. */
 void result_end_watch(executor_t *executor, fabric_pending_t *pending);
+/* Gives up the entity's pending handlers, which are told to stop, but for those of deliveries under
+ * the token (NULL: all): if their messages are stored, the home delivers them again. */
+void result_give_up_handlers(executor_t *executor, entity_t *entity, const token_t *except);
 /* The entity's state is about to end while handlers are pending: their messages end with it, so
  * that the home delivers the durable ones again. */
 void result_end_pending_calls(executor_t *executor, entity_t *entity);

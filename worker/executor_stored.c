@@ -82,6 +82,7 @@ static void put_with_state(executor_t *executor, entity_t *entity,
         persisted_accept(entity, entity_type(&executor->entities, entity)->type,
                          executor->handling.state_buffer, size);
         message_result_state_t with_state = persisted_result(entity, result);
+        entity_note_early(entity, delivery->flags, delivery->request_id);
         output_put_result_state(&executor->output, entity->ownership->source, &with_state,
                                 executor->now_ms);
     }
@@ -145,6 +146,7 @@ static void put_with_events(executor_t *executor, entity_t *entity,
         entities, entity, result, entity_type(entities, entity)->type->state_version, snapshot);
     output_put_result_events(&executor->output, entity->ownership->source, &with_events,
                              executor->now_ms);
+    entity_note_early(entity, delivery->flags, delivery->request_id);
     events_accept(entity);
 }
 

@@ -55,6 +55,7 @@ static void early_committed(router_t *router, lane_batches_t *lane)
     message_t *message;
     while ((message = batch_take_early(lane, &place))) {
         message_stored(router, message);
+        message->entity->unstored--;
         entity_flush(router, message->entity);
         entity_dispatch(router, message->entity); /* the next owner may not have taken it yet */
     }

@@ -125,8 +125,12 @@ static message_t *next_to_deliver(router_t *router, entity_t *entity)
         return NULL;
     }
     message_t *message = entity->cursor;
-    if (message && message->early && !ownership->owner->knows_early) {
+    if (message && message->early &&
+        !runner_knows_early(ownership->owner, message->stored.type, message->stored.tag)) {
         return NULL;
+    }
+    if (message && entity->unstored > 0 && !(message->stored.flags & REQUEST_DURABLE)) {
+        return NULL; /* its handler would act on what may never be stored */
     }
     bool waits =
         message && (poison_waits(router, entity, message) ||

@@ -14,31 +14,35 @@ bool early_is_allowed(const known_type_t *type, fabric_bytes_t tag)
 }
 
 /* Whether all that comes before the message in its entity is in the entity's queue, and so is in
- * flight or has a result, and no clear is to come before it. */
+ * flight or has a result, and no clear is to come before it. Where several handlers of the entity
+ * may be at work, one that has begun before would see what this one does: so none may be. */
 static bool is_next(router_t *router, const message_t *message)
 {
     const entity_t *entity = message->entity;
-    return entity->pending == entity->queued + 1 && !entity->cursor &&
+    bool alone = entity->in_flight == 0 || type_concurrency(router, entity_type(entity)) <= 1;
+    return alone && entity->pending == entity->queued + 1 && !entity->cursor &&
            overflow_queues_next(router, entity) &&
            lane_of(router, message->stored.shard)->clears.count == 0;
 }
 
-/* Whether the entity's owner takes messages now. */
-static bool is_served(const router_t *router, const entity_t *entity)
+/* Whether the entity's owner takes the message now. */
+static bool is_served(const router_t *router, const message_t *message)
 {
+    const entity_t *entity = message->entity;
     const ownership_t *ownership = entity->ownership;
     return ownership_dispatches(router, ownership) && ownership->owner->state == RUNNER_JOINED &&
-           ownership->owner->knows_early && !entity->restarting && !timer_is_set(&entity->pause) &&
-           entity->holds == 0;
+           runner_knows_early(ownership->owner, message->stored.type, message->stored.tag) &&
+           !entity->restarting && !timer_is_set(&entity->pause) && entity->holds == 0;
 }
 
 void early_deliver(router_t *router, message_t *message)
 {
     entity_t *entity = message->entity;
-    if (message_is_scheduled(message) || !is_served(router, entity) || !is_next(router, message)) {
+    if (message_is_scheduled(message) || !is_served(router, message) || !is_next(router, message)) {
         return;
     }
     batch_note_early(router, message);
+    entity->unstored++;
     entity_append(entity, message);
     entity_dispatch(router, entity);
 }

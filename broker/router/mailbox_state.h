@@ -30,6 +30,7 @@ struct entity {
     uint32_t in_flight;
     uint32_t queued_volatile;
     uint32_t volatile_results; /* in state RESULT: they wait for commits of results before them */
+    uint32_t unstored;         /* in the queue, and delivered early: see early.h */
     uint32_t refusals;         /* times in a row that the present owner did not take a message */
     uint32_t pending;          /* durable messages in memory, unappended ones included */
     uint64_t activation;       /* of its next delivery */

@@ -74,9 +74,6 @@ void entity_flush(router_t *router, entity_t *entity)
     while (next && entity->volatile_results > 0) {
         message_t *message = next;
         next = message->next;
-        if (message->early) {
-            return; /* what comes behind it may rest on what is never stored */
-        }
         if (message->state != MESSAGE_RESULT) {
             continue;
         }

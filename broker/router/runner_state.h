@@ -34,7 +34,6 @@ struct runner {
     uint32_t owned;       /* ownerships, those being released included */
     bool unreachable; /* its connection is gone: if it does not come back, its process has died */
     bool supervised;  /* a supervisor will report how its process ended */
-    bool knows_early; /* it brings messages with early delivery, so it knows DELIVER_EARLY */
     runner_poison_t poison;
     runner_settlement_t settlement; /* of its connection */
     uint32_t executors;             /* as the worker has said; 0: it has not */
@@ -45,6 +44,7 @@ struct runner {
     wire_writer_t types; /* names of the types that it brings, each after a byte with its size */
     wire_writer_t persisted; /* likewise of those of them whose states are persisted */
     wire_writer_t appending; /* and of those that append events */
+    wire_writer_t early;     /* of its messages with early delivery: type and tag, likewise */
     entity_t *waiting;       /* entities that wait for credit */
     UT_hash_handle by_incarnation;
 };
@@ -71,6 +71,8 @@ bool runner_brings(const runner_t *runner, fabric_bytes_t type);
 bool runner_persists(const runner_t *runner, fabric_bytes_t type);
 /* The same of a type that appends events. */
 bool runner_appends(const runner_t *runner, fabric_bytes_t type);
+/* Whether it brings the message with early delivery, and so knows DELIVER_EARLY. */
+bool runner_knows_early(const runner_t *runner, fabric_bytes_t type, fabric_bytes_t tag);
 /* Whether the runner takes part, or may come back, and may own entities of the type. */
 bool runner_may_own(const runner_t *runner, fabric_bytes_t type);
 /* The same, and its standing allows that it is given such entities. */

@@ -61,7 +61,12 @@ static void keep_type_names(runner_t *runner, fabric_bytes_t types)
         } else if (description->state) {
             add_name(&runner->persisted, description->name);
         }
-        runner->knows_early = runner->knows_early || description->early;
+        for (size_t k = 0; description->early && k < description->message_count; k++) {
+            if (description->messages[k].early) {
+                add_name(&runner->early, description->name);
+                add_name(&runner->early, description->messages[k].tag);
+            }
+        }
         type_description_destroy(&description);
     }
 }
@@ -87,6 +92,21 @@ static bool has_name(const wire_writer_t *names, fabric_bytes_t type)
         at += 1u + names->data[at];
     }
     return at < names->size;
+}
+
+bool runner_knows_early(const runner_t *runner, fabric_bytes_t type, fabric_bytes_t tag)
+{
+    const wire_writer_t *pairs = &runner->early;
+    for (size_t at = 0; at < pairs->size;) {
+        const uint8_t *name = pairs->data + at;
+        const uint8_t *second = name + 1 + name[0];
+        if (fabric_bytes_equal(fabric_bytes(name + 1, name[0]), type) &&
+            fabric_bytes_equal(fabric_bytes(second + 1, second[0]), tag)) {
+            return true;
+        }
+        at += 2u + name[0] + second[0];
+    }
+    return false;
 }
 
 bool runner_brings(const runner_t *runner, fabric_bytes_t type)
@@ -139,6 +159,7 @@ void runner_destroy(runner_t *runner)
     wire_writer_destroy(&runner->types);
     wire_writer_destroy(&runner->persisted);
     wire_writer_destroy(&runner->appending);
+    wire_writer_destroy(&runner->early);
     free(runner);
 }
 

@@ -405,6 +405,11 @@ static void check_entity(const router_t *router, const entity_t *entity)
     if (shard_is_home(entity->ownership->shard)) {
         router_expect("an entity's holds", entity->holds, attempts_in_lanes(router, entity));
     }
+    uint64_t unstored = 0;
+    for (const message_t *message = entity->queue; message; message = message->next) {
+        unstored += message->early;
+    }
+    router_expect("an entity's messages that are not stored", entity->unstored, unstored);
     router_expect("the state that an entity refers to",
                   entity->persisted &&
                       (entity->persisted->place != &entity->persisted ||
