@@ -405,8 +405,9 @@ const char *fabric_testing_state_json(fabric_testing_t *testing)
     fabric_schema_fault_t fault = {""};
     free(testing->json);
     testing->json = NULL;
-    if (stored.size == 0 || fabric_schema_to_json(testing->stored_schema, stored, &fault,
-                                                  &testing->json) != FABRIC_OK) {
+    if (stored.size == 0 || !testing->type->persisted ||
+        fabric_schema_to_json(testing->stored_schema, stored, &fault, &testing->json) !=
+            FABRIC_OK) {
         return NULL;
     }
     return testing->json;

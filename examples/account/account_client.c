@@ -15,8 +15,12 @@ int main(int argc, char **argv)
 {
     const char *url = argc > 1 ? argv[1] : "fabric://127.0.0.1:5700";
     const char *name = argc > 2 ? argv[2] : "account-1";
-    long amount = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
-    account_amount_t request = {.amount = (uint32_t)labs(amount)};
+    long long amount = argc > 3 ? strtoll(argv[3], NULL, 10) : 0;
+    if (amount > UINT32_MAX || amount < -(long long)UINT32_MAX) {
+        fprintf(stderr, "account_client: %s: more than an account takes at once\n", argv[3]);
+        return 1;
+    }
+    account_amount_t request = {.amount = (uint32_t)llabs(amount)};
     account_insufficient_funds_t failure = {0};
     account_balance_t reply = {0};
     fabric_client_t *client = NULL;

@@ -5,62 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/executor_driver.h"
-
-/* Results of the former home, by the amounts that they reply. */
-static void put_kept(wire_writer_t *kept, uint64_t request_id, reply_status_t status, uint64_t code)
-{
-    message_result_t result = {.shard = EXECUTOR_DRIVER_SHARD,
-                               .home_epoch = 1,
-                               .owner_sequence = 1,
-                               .request_id = request_id,
-                               .status = status,
-                               .error = status == STATUS_FAILURE  ? FABRIC_ERROR_ENTITY_FAILURE
-                                        : status == STATUS_DEFECT ? FABRIC_ERROR_ENTITY_DEFECT
-                                                                  : FABRIC_OK,
-                               .code = code};
-    message_put_result(kept, &result);
-}
-
-/* The next home has the shard; of these requests, which failed with their numbers as codes, there
- * are results. */
-static void change_home(executor_driver_t *d, const uint64_t *requests, size_t count)
-{
-    wire_writer_t kept = {0};
-    exec_orphan(d, 1);
-    exec_run(d);
-    exec_expect_orphaned(d, 1);
-    exec_resume(d, 1);
-    for (size_t i = 0; i < count; i++) {
-        put_kept(&kept, requests[i], STATUS_FAILURE, requests[i]);
-    }
-    exec_kept(d, wire_writer_bytes(&kept));
-    wire_writer_destroy(&kept);
-}
-
-static void deliver_again(executor_driver_t *d, const char *id, const char *tag,
-                          uint64_t request_id)
-{
-    uint64_t last = d->request_id;
-    d->request_id = request_id - 1;
-    bool adds = strcmp(tag, "Add") == 0 || strcmp(tag, "Keep") == 0;
-    d->again = true;
-    exec_give(d, id, tag, 1, 9, REQUEST_DURABLE,
-              adds ? exec_amount(d, 1) : fabric_bytes("\x90", 1));
-    d->again = false;
-    d->request_id = last > request_id ? last : request_id;
-}
-
-static void expect_kept(executor_driver_t *d, uint64_t request_id)
-{
-    message_result_t result;
-    assert_true(exec_next_result(d, &result));
-    assert_int_equal(result.request_id, request_id);
-    assert_int_equal(result.code, request_id);
-    assert_int_equal(result.home_epoch, 2);
-    assert_int_equal(result.owner_sequence, 1);
-    assert_int_equal(result.activation, 9);
-}
+#include "tests/unit/executor_homes.h"
 
 static void an_instance_goes_on(void **state)
 {
@@ -71,11 +16,11 @@ static void an_instance_goes_on(void **state)
     exec_run(d);
     exec_expect_amount(d, 1, 101);
     exec_expect_amount(d, 2, 102);
-    change_home(d, (uint64_t[]){1, 2}, 2); /* of 1 and 2, the new home has only 1 as ended */
-    deliver_again(d, "a", "Add", 2);
-    deliver_again(d, "a", "Add", 3);
+    exec_change_home(d, (uint64_t[]){1, 2}, 2); /* of 1 and 2, the new home has only 1 as ended */
+    exec_deliver_again(d, "a", "Add", 2);
+    exec_deliver_again(d, "a", "Add", 3);
     exec_run(d);
-    expect_kept(d, 2);
+    exec_expect_kept(d, 2);
     exec_expect_amount(d, 3, 103);
     assert_int_equal(d->starts, 1);
     assert_int_equal(d->handled, 3);
@@ -93,16 +38,16 @@ static void nothing_starts_without_a_home(void **state)
     exec_run(d);
     assert_int_equal(d->handled, 1);
     exec_resume(d, 1);
-    deliver_again(d, "a", "Add", 1); /* it waits for the results */
+    exec_deliver_again(d, "a", "Add", 1); /* it waits for the results */
     exec_run(d);
     assert_int_equal(d->handled, 1);
     exec_expect_no_result(d);
     wire_writer_t kept = {0};
-    put_kept(&kept, 1, STATUS_FAILURE, 1);
+    exec_put_kept(&kept, 1, STATUS_FAILURE, 1);
     exec_kept(d, wire_writer_bytes(&kept));
     wire_writer_destroy(&kept);
     exec_run(d);
-    expect_kept(d, 1);
+    exec_expect_kept(d, 1);
     exec_stop(d, 1, d->now_ms);
     exec_run(d);
     exec_expect_stopped(d, 1);
@@ -119,12 +64,12 @@ static void a_pending_handler_answers(void **state)
     exec_durable(d, "a", "Wait");
     exec_add(d, "a", 1); /* the former home's: it is dropped */
     exec_run(d);
-    change_home(d, (uint64_t[]){1}, 1);
-    deliver_again(d, "a", "Add", 1);
-    deliver_again(d, "a", "Wait", 2);
-    deliver_again(d, "a", "Add", 3);
+    exec_change_home(d, (uint64_t[]){1}, 1);
+    exec_deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Wait", 2);
+    exec_deliver_again(d, "a", "Add", 3);
     exec_run(d);
-    expect_kept(d, 1);
+    exec_expect_kept(d, 1);
     exec_expect_no_result(d);
     exec_complete(d, 55);
     exec_run(d);
@@ -150,10 +95,10 @@ static void a_handler_may_end_without_a_home(void **state)
     exec_expect_orphaned(d, 1);
     exec_resume(d, 1);
     wire_writer_t kept = {0};
-    put_kept(&kept, 1, STATUS_FAILURE, 1); /* of an earlier delivery: it was refused */
+    exec_put_kept(&kept, 1, STATUS_FAILURE, 1); /* of an earlier delivery: it was refused */
     exec_kept(d, wire_writer_bytes(&kept));
     wire_writer_destroy(&kept);
-    deliver_again(d, "a", "Wait", 1);
+    exec_deliver_again(d, "a", "Wait", 1);
     exec_run(d);
     exec_expect_amount(d, 1, 55);
     assert_int_equal(d->handled, 1);
@@ -172,7 +117,7 @@ static void volatile_results_are_not_kept(void **state)
     exec_expect_orphaned(d, 1);
     exec_resume(d, 1);
     exec_kept(d, (fabric_bytes_t){0});
-    deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Add", 1);
     exec_run(d);
     exec_expect_amount(d, 1, 101);
 }
@@ -184,9 +129,9 @@ static void an_instance_that_has_seen_too_much_ends(void **state)
     exec_add(d, "a", 1);
     exec_add(d, "a", 1);
     exec_run(d);
-    change_home(d, (uint64_t[]){2}, 1); /* nothing is known of 1 */
-    deliver_again(d, "a", "Add", 1);
-    deliver_again(d, "a", "Add", 2);
+    exec_change_home(d, (uint64_t[]){2}, 1); /* nothing is known of 1 */
+    exec_deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Add", 2);
     exec_run(d);
     exec_expect_amount(d, 1, 101);
     exec_expect_amount(d, 2, 102);
@@ -202,7 +147,7 @@ static void an_instance_goes_on_with_a_first_delivery_of_a_small_id(void **state
     d->request_id = 1;
     exec_add(d, "a", 1); /* request 2 */
     exec_run(d);
-    change_home(d, (uint64_t[]){2}, 1);
+    exec_change_home(d, (uint64_t[]){2}, 1);
     d->request_id = 0;
     exec_give(d, "a", "Add", 1, 9, REQUEST_DURABLE, exec_amount(d, 1));
     exec_run(d);
@@ -222,7 +167,7 @@ static void give_due(executor_driver_t *d, uint64_t request_id, uint64_t positio
 static void deliver_due_again(executor_driver_t *d, uint64_t request_id, uint64_t position)
 {
     d->position = position;
-    deliver_again(d, "a", "Add", request_id);
+    exec_deliver_again(d, "a", "Add", request_id);
     d->position = 0;
 }
 
@@ -240,12 +185,12 @@ static void a_kept_result_of_a_message_that_came_due_before_is_taken(void **stat
     give_due(d, 1, 20);
     exec_run(d);
     exec_expect_amount(d, 1, 101);
-    change_home(d, (uint64_t[]){2, 1}, 2);
+    exec_change_home(d, (uint64_t[]){2, 1}, 2);
     deliver_due_again(d, 2, 10);
     deliver_due_again(d, 1, 20);
     exec_run(d);
-    expect_kept(d, 2);
-    expect_kept(d, 1);
+    exec_expect_kept(d, 2);
+    exec_expect_kept(d, 1);
     assert_int_equal(d->handled, 2);
     assert_int_equal(d->starts, 2);
 }
@@ -258,7 +203,7 @@ static void what_an_instance_has_seen_goes_by_positions(void **state)
     give_due(d, 1, 20);
     exec_run(d);
     exec_expect_amount(d, 1, 101);
-    change_home(d, (uint64_t[]){9}, 1); /* nothing is known of 1 */
+    exec_change_home(d, (uint64_t[]){9}, 1); /* nothing is known of 1 */
     deliver_due_again(d, 2, 10);
     deliver_due_again(d, 1, 20);
     exec_run(d);
@@ -276,7 +221,7 @@ static void a_pending_handler_of_a_former_ownership_answers_nobody(void **state)
     exec_begin(d, 1);
     exec_durable(d, "a", "Wait");
     exec_run(d);
-    change_home(d, NULL, 0);
+    exec_change_home(d, NULL, 0);
     exec_stop(d, 1, d->now_ms + 100);
     exec_run(d);
     exec_begin(d, 2);
@@ -303,16 +248,16 @@ static void a_kept_result_waits_for_an_earlier_delivery(void **state)
     exec_add(d, "a", 1);
     exec_run(d);
     exec_expect_amount(d, 1, 101);
-    change_home(d, (uint64_t[]){1}, 1);
+    exec_change_home(d, (uint64_t[]){1}, 1);
     exec_volatile(d, "a", "Wait");
-    deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Add", 1);
     exec_run(d);
     exec_expect_no_result(d);
     exec_complete(d, 55);
     exec_run(d);
     assert_true(exec_next_result(d, &result));
     assert_int_equal(result.request_id, 2);
-    expect_kept(d, 1);
+    exec_expect_kept(d, 1);
     assert_int_equal(d->starts, 1);
 }
 
@@ -330,9 +275,9 @@ static void a_kept_result_of_an_instance_that_has_ended_is_not_taken(void **stat
     d->now_ms += 1000;
     exec_run(d);
     assert_int_equal(d->stops, 1);
-    change_home(d, (uint64_t[]){2}, 1);
-    deliver_again(d, "a", "Add", 1);
-    deliver_again(d, "a", "Add", 2);
+    exec_change_home(d, (uint64_t[]){2}, 1);
+    exec_deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Add", 2);
     exec_run(d);
     exec_expect_amount(d, 1, 101);
     exec_expect_amount(d, 2, 102);
@@ -348,10 +293,10 @@ static void a_kept_result_behind_a_defect_is_not_taken(void **state)
     exec_add(d, "a", 1);
     exec_run(d);
     exec_expect_amount(d, 1, 101);
-    change_home(d, (uint64_t[]){1}, 1);
+    exec_change_home(d, (uint64_t[]){1}, 1);
     exec_give(d, "a", "Wait", 1, 9, 0, fabric_bytes("\x90", 1));
     exec_give(d, "a", "Break", 1, 9, 0, fabric_bytes("\x90", 1));
-    deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Add", 1);
     exec_run(d);
     exec_complete(d, 55);
     exec_run(d);
@@ -372,19 +317,19 @@ static void refused_results_do_not_answer(void **state)
     exec_add(d, "a", 1);
     exec_durable(d, "a", "Wait");
     exec_run(d);
-    deliver_again(d, "a", "Add", 1); /* behind the pending handler */
+    exec_deliver_again(d, "a", "Add", 1); /* behind the pending handler */
     exec_run(d);
     exec_orphan(d, 1);
     exec_complete(d, 55);
     exec_run(d);
     exec_resume(d, 1);
     wire_writer_t kept = {0};
-    put_kept(&kept, 1, STATUS_FAILURE, 1);
+    exec_put_kept(&kept, 1, STATUS_FAILURE, 1);
     exec_kept(d, wire_writer_bytes(&kept));
     wire_writer_destroy(&kept);
     d->now_ms += 20;
     exec_run(d); /* the former home's delivery is dropped, and with it the result */
-    deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Add", 1);
     exec_run(d);
     exec_expect_amount(d, 1, 101);
     assert_int_equal(d->starts, 2);
@@ -398,19 +343,19 @@ static void of_several_results_the_last_counts(void **state)
     exec_orphan(d, 1);
     exec_run(d);
     exec_resume(d, 1);
-    put_kept(&kept, 1, STATUS_FAILURE, 77);
-    put_kept(&kept, 1, STATUS_FAILURE, 1);
-    put_kept(&kept, 2, STATUS_FAILURE, 2);
-    put_kept(&kept, 2, STATUS_DEFECT, 0);
-    put_kept(&kept, 3, STATUS_FAILURE, 3);
-    put_kept(&kept, 3, STATUS_NOT_TAKEN, 0);
+    exec_put_kept(&kept, 1, STATUS_FAILURE, 77);
+    exec_put_kept(&kept, 1, STATUS_FAILURE, 1);
+    exec_put_kept(&kept, 2, STATUS_FAILURE, 2);
+    exec_put_kept(&kept, 2, STATUS_DEFECT, 0);
+    exec_put_kept(&kept, 3, STATUS_FAILURE, 3);
+    exec_put_kept(&kept, 3, STATUS_NOT_TAKEN, 0);
     exec_kept(d, wire_writer_bytes(&kept));
     wire_writer_destroy(&kept);
     for (uint64_t i = 1; i <= 3; i++) {
-        deliver_again(d, "a", "Add", i);
+        exec_deliver_again(d, "a", "Add", i);
     }
     exec_run(d);
-    expect_kept(d, 1);
+    exec_expect_kept(d, 1);
     exec_expect_amount(d, 2, 101);
     exec_expect_amount(d, 3, 102);
 }
@@ -425,10 +370,10 @@ static void a_typed_failure_that_was_kept_answers(void **state)
     exec_orphan(d, 1);
     exec_run(d);
     exec_resume(d, 1);
-    put_kept(&kept, 1, STATUS_TYPED_FAILURE, 7);
+    exec_put_kept(&kept, 1, STATUS_TYPED_FAILURE, 7);
     exec_kept(d, wire_writer_bytes(&kept));
     wire_writer_destroy(&kept);
-    deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Add", 1);
     exec_run(d);
     assert_true(exec_next_result(d, &result));
     assert_int_equal(result.status, STATUS_TYPED_FAILURE);
@@ -440,9 +385,9 @@ static void results_are_let_go_in_time(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
     exec_begin(d, 1);
-    change_home(d, (uint64_t[]){1}, 1);
+    exec_change_home(d, (uint64_t[]){1}, 1);
     d->now_ms += 1000;
-    deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Add", 1);
     exec_run(d);
     exec_expect_amount(d, 1, 101);
 }
@@ -456,8 +401,8 @@ static void a_defect_is_forgotten_with_its_home(void **state)
               (fabric_bytes_t){(const uint8_t *)"\x90", 1});
     exec_run(d);
     exec_expect(d, 1, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
-    change_home(d, NULL, 0);
-    deliver_again(d, "a", "Add", 1);
+    exec_change_home(d, NULL, 0);
+    exec_deliver_again(d, "a", "Add", 1);
     exec_run(d);
     exec_expect_amount(d, 1, 101);
 }
@@ -475,7 +420,7 @@ static void old_deliveries_do_not_disturb_what_is_kept(void **state)
     exec_run(d);
     exec_resume(d, 1);
     exec_kept(d, (fabric_bytes_t){0});
-    deliver_again(d, "a", "Wait", 1);
+    exec_deliver_again(d, "a", "Wait", 1);
     exec_run(d);
     exec_expect_amount(d, 1, 55);
     assert_int_equal(d->starts, 1);
@@ -489,7 +434,7 @@ static void expect_kept_by_the_third_home(executor_driver_t *d)
     exec_kept(d, (fabric_bytes_t){0});
     d->now_ms += 20;
     exec_run(d);
-    deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Add", 1);
     exec_run(d);
     assert_true(exec_next_result(d, &result));
     assert_int_equal(result.request_id, 1);
@@ -504,9 +449,9 @@ static void a_result_is_kept_for_the_next_home_but_one(void **state)
     exec_begin(d, 1);
     exec_add(d, "a", 1);
     exec_run(d);
-    change_home(d, (uint64_t[]){1}, 1);
+    exec_change_home(d, (uint64_t[]){1}, 1);
     exec_orphan(d, 1);
-    deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Add", 1);
     exec_run(d);
     expect_kept_by_the_third_home(d);
 }
@@ -517,9 +462,9 @@ static void a_result_is_kept_though_its_delivery_is_dropped(void **state)
     exec_begin(d, 1);
     exec_add(d, "a", 1);
     exec_run(d);
-    change_home(d, (uint64_t[]){1}, 1);
+    exec_change_home(d, (uint64_t[]){1}, 1);
     exec_volatile(d, "a", "Wait");
-    deliver_again(d, "a", "Add", 1); /* behind the pending handler */
+    exec_deliver_again(d, "a", "Add", 1); /* behind the pending handler */
     exec_run(d);
     exec_orphan(d, 1);
     exec_complete(d, 55);
@@ -536,9 +481,9 @@ static void a_pending_handler_answers_nothing_behind_an_earlier_delivery(void **
     exec_add(d, "a", 1);
     exec_durable(d, "a", "Wait");
     exec_run(d);
-    change_home(d, NULL, 0); /* nothing is known of 1 */
-    deliver_again(d, "a", "Add", 1);
-    deliver_again(d, "a", "Wait", 2);
+    exec_change_home(d, NULL, 0); /* nothing is known of 1 */
+    exec_deliver_again(d, "a", "Add", 1);
+    exec_deliver_again(d, "a", "Wait", 2);
     exec_run(d);
     exec_complete(d, 55);
     exec_run(d);
@@ -558,9 +503,9 @@ static void a_pending_handler_answers_one_delivery_of_a_home(void **state)
     exec_begin(d, 1);
     exec_durable(d, "a", "Wait");
     exec_run(d);
-    change_home(d, NULL, 0);
-    deliver_again(d, "a", "Wait", 1);
-    deliver_again(d, "a", "Wait", 1);
+    exec_change_home(d, NULL, 0);
+    exec_deliver_again(d, "a", "Wait", 1);
+    exec_deliver_again(d, "a", "Wait", 1);
     exec_run(d);
     exec_complete(d, 55);
     exec_run(d);
@@ -573,110 +518,6 @@ static void a_pending_handler_answers_one_delivery_of_a_home(void **state)
 }
 
 /* ---- early deliveries: their messages may never be stored ---- */
-
-static void add_early(executor_driver_t *d)
-{
-    exec_give(d, "a", "Add", 1, 1, REQUEST_DURABLE | DELIVER_EARLY, exec_amount(d, 1));
-}
-
-static void an_instance_that_rests_on_what_may_not_be_stored_ends(void **state)
-{
-    executor_driver_t *d = (executor_driver_t *)*state;
-    exec_begin(d, 1);
-    exec_add(d, "a", 1);
-    add_early(d);
-    exec_run(d);
-    exec_expect_amount(d, 1, 101);
-    exec_expect_amount(d, 2, 102);
-    change_home(d, (uint64_t[]){1, 2}, 2);
-    deliver_again(d, "a", "Add", 1);
-    deliver_again(d, "a", "Add", 3); /* 2 was not stored */
-    exec_run(d);
-    expect_kept(d, 1);
-    exec_expect_amount(d, 3, 101); /* a fresh instance */
-    assert_int_equal(d->starts, 2);
-    assert_int_equal(d->stops, 1);
-}
-
-static void what_the_former_home_has_settled_is_stored(void **state)
-{
-    executor_driver_t *d = (executor_driver_t *)*state;
-    exec_begin(d, 1);
-    add_early(d);
-    exec_add(d, "a", 1);
-    exec_run(d);
-    exec_expect_amount(d, 1, 101);
-    exec_expect_amount(d, 2, 102);
-    change_home(d, (uint64_t[]){2}, 1); /* the result of 1 is settled */
-    deliver_again(d, "a", "Add", 2);
-    deliver_again(d, "a", "Add", 3);
-    exec_run(d);
-    expect_kept(d, 2);
-    exec_expect_amount(d, 3, 103);
-    assert_int_equal(d->starts, 1);
-}
-
-static void a_handler_that_is_pending_ends_with_it(void **state)
-{
-    executor_driver_t *d = (executor_driver_t *)*state;
-    exec_begin(d, 1);
-    exec_give(d, "a", "Wait", 1, 1, REQUEST_DURABLE | DELIVER_EARLY, fabric_bytes("\x90", 1));
-    exec_run(d);
-    fabric_pending_t *pending = d->pending;
-    change_home(d, NULL, 0);
-    deliver_again(d, "a", "Add", 2);
-    exec_run(d);
-    exec_expect_amount(d, 2, 101);
-    assert_int_equal(d->starts, 2);
-    d->pending = pending;
-    exec_complete(d, 55); /* changes nothing */
-    exec_run(d);
-    exec_expect_no_result(d);
-}
-
-/* The handlers of an entity are in a list of its own. */
-static void the_second_of_two_that_are_pending_is_seen(void **state)
-{
-    executor_driver_t *d = (executor_driver_t *)*state;
-    exec_concurrency(d, 2, false);
-    exec_begin(d, 1);
-    exec_give(d, "a", "Wait", 1, 1, REQUEST_DURABLE, fabric_bytes("\x90", 1));
-    exec_run(d);
-    fabric_pending_t *first = d->pending;
-    exec_give(d, "a", "Wait", 1, 1, REQUEST_DURABLE | DELIVER_EARLY, fabric_bytes("\x90", 1));
-    exec_run(d);
-    fabric_pending_t *second = d->pending;
-    change_home(d, NULL, 0);
-    deliver_again(d, "a", "Add", 3);
-    exec_run(d);
-    exec_expect_amount(d, 3, 101);
-    assert_int_equal(d->starts, 2);
-    d->pending = first;
-    exec_complete(d, 55); /* changes nothing, nor does the other */
-    d->pending = second;
-    exec_complete(d, 55);
-    exec_run(d);
-    exec_expect_no_result(d);
-}
-
-/* Its next home asks for the instance if what keeps it alive is stored. */
-static void what_keeps_an_entity_alive_is_forgotten_with_it(void **state)
-{
-    executor_driver_t *d = (executor_driver_t *)*state;
-    exec_begin(d, 1);
-    exec_give(d, "a", "Keep", 1, 1, REQUEST_DURABLE | DELIVER_EARLY, exec_amount(d, 1));
-    exec_run(d);
-    assert_string_equal(d->alive, "a1");
-    exec_expect(d, 1, STATUS_OK, FABRIC_OK);
-    change_home(d, (uint64_t[]){1}, 1);
-    exec_run(d);
-    assert_string_equal(d->alive, "");
-    assert_int_equal(d->stops, 1);
-    deliver_again(d, "a", "Keep", 1); /* it was stored */
-    exec_run(d);
-    exec_expect(d, 1, STATUS_OK, FABRIC_OK);
-    assert_string_equal(d->alive, "a1");
-}
 
 int main(void)
 {
@@ -704,11 +545,6 @@ int main(void)
         EXECUTOR_TEST(a_typed_failure_that_was_kept_answers),
         EXECUTOR_TEST(results_are_let_go_in_time),
         EXECUTOR_TEST(a_defect_is_forgotten_with_its_home),
-        EXECUTOR_TEST(an_instance_that_rests_on_what_may_not_be_stored_ends),
-        EXECUTOR_TEST(what_the_former_home_has_settled_is_stored),
-        EXECUTOR_TEST(a_handler_that_is_pending_ends_with_it),
-        EXECUTOR_TEST(the_second_of_two_that_are_pending_is_seen),
-        EXECUTOR_TEST(what_keeps_an_entity_alive_is_forgotten_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

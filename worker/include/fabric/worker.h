@@ -278,8 +278,9 @@ typedef struct fabric_entity_type {
     size_t event_count; /**< at most 512 */
     /** With a schema of the state: after so many events the state as it is then is stored as well,
      *  so that building an instance applies about that many at most. It saves time, and nothing
-     *  else. A snapshot with another state_version is passed over. Default 100;
-     *  FABRIC_NO_SNAPSHOTS: none. Without a schema of the state there are none. */
+     *  else. A snapshot with another state_version is passed over: whatever changes what events
+     *  make of the state, a field more or another apply function, needs another state_version.
+     *  Default 100; FABRIC_NO_SNAPSHOTS: none. Without a schema of the state there are none. */
     uint32_t snapshot_every;
 } fabric_entity_type_t;
 
@@ -395,7 +396,8 @@ typedef void fabric_interrupt_fn(void *argument, fabric_interrupt_t why);
  *  (FABRIC_INTERRUPT_CANCEL), for good; or it has no result (FABRIC_INTERRUPT_STOP): a durable
  *  message is handled again, by another worker as a rule, and the outcome of a volatile one is
  *  unknown. Where both reasons apply, it is the caller's. What the handler has changed in the
- *  entity's state stays. FABRIC_INTERRUPTED without an interrupt is a defect. */
+ *  entity's state stays, unless rule 12 or 13 takes it back. FABRIC_INTERRUPTED without an
+ *  interrupt is a defect. */
 FABRIC_PUBLIC
 fabric_interrupt_t fabric_context_interrupt(const fabric_context_t *context);
 
