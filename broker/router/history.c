@@ -388,9 +388,9 @@ void history_checkpoint_begins(lane_history_t *lane)
     }
 }
 
-events_value_t *history_next_value(history_t *history)
+events_value_t *history_next_value(history_t *history, events_value_t *before)
 {
-    events_value_t *value = history->values;
+    events_value_t *value = before ? before : history->values;
     while (value && value->number > 0 && value->taken == value->events.count) {
         value = value->next;
     }
@@ -409,10 +409,11 @@ void history_take(events_value_t *value, uint32_t taken, uint64_t slice)
 
 void history_settled(router_t *router, history_t *history, uint64_t slice)
 {
-    for (events_value_t *value = history->values; value; value = value->next) {
-        if (value->number > 0 && value->taken == value->events.count && value->slice <= slice) {
-            value->settled = true;
-        }
+    events_value_t *value = history->values; /* they are taken in their order */
+    while (value && value->number > 0 && value->taken == value->events.count &&
+           value->slice <= slice) {
+        value->settled = true;
+        value = value->next;
     }
     forget_settled(router, history);
 }

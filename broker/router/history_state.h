@@ -108,8 +108,8 @@ void history_lane_destroy(lane_history_t *lane);
 
 void history_checkpoint_begins(lane_history_t *lane);
 /* The next events that are durable and in no slice; NULL: there are none, and the history waits for
- * no slice any more. */
-events_value_t *history_next_value(history_t *history);
+ * no slice any more. `before`: those that this slice has taken last of the history; NULL: none. */
+events_value_t *history_next_value(history_t *history, events_value_t *before);
 /* The slice has them up to so many of the value. */
 void history_take(events_value_t *value, uint32_t taken, uint64_t slice);
 /* All slices up to this one are settled. */

@@ -69,6 +69,24 @@ static void forget_corrected(loads_t *loads)
 
 /* ---- slices ---- */
 
+static bool are_of_one_entity(const events_value_t *a, const events_value_t *b)
+{
+    return fabric_bytes_equal(a->entity, b->entity) && fabric_bytes_equal(a->type, b->type);
+}
+
+/* Once for each entity, whose values stand together. */
+static void settle_events(router_t *router, const checkpoint_slice_t *slice)
+{
+    for (size_t i = 0; i < slice->event_value_count; i++) {
+        const events_value_t *value = slice->event_values[i];
+        bool last = i + 1 == slice->event_value_count ||
+                    !are_of_one_entity(value, slice->event_values[i + 1]);
+        if (last) {
+            persisted_events_settled(router, value, slice->number);
+        }
+    }
+}
+
 void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, uint64_t now_ms)
 {
     router->now_ms = now_ms;
@@ -86,9 +104,7 @@ void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, ui
     for (size_t i = 0; i < slice->state_count; i++) {
         persisted_settled(router, &slice->states[i], slice->number);
     }
-    for (size_t i = 0; i < slice->event_value_count; i++) {
-        persisted_events_settled(router, slice->event_values[i], slice->number);
-    }
+    settle_events(router, slice);
     clears_settled(router, lane, slice);
     if (slice->taken.slice.last) {
         schedule_corrected(&router->lanes[lane].schedule);

@@ -136,15 +136,36 @@ static void finish(router_t *router, reader_t *reader, part_t *part)
 
 /* ---- what memory has ---- */
 
-/* The first value with durable events behind the sequence. */
+/* Whether the value has events behind the sequence. */
+static bool is_behind(const events_value_t *value, uint64_t after)
+{
+    return journal_events_last(&value->events) > after;
+}
+
+/* The first value with durable events behind the sequence, which is sought from the nearer end: who
+ * follows a history is near its last event. */
 static const events_value_t *next_in_memory(router_t *router, const reader_t *reader,
                                             uint64_t after)
 {
-    const events_value_t *value = persisted_events(router, reader->shard, reader->type, reader->id);
-    while (value && value->number != 0 && journal_events_last(&value->events) <= after) {
-        value = value->next;
+    const events_value_t *first = persisted_events(router, reader->shard, reader->type, reader->id);
+    if (!first || !is_behind(first->prev, after)) { /* the one before the first is the last */
+        return NULL;
     }
-    return value && value->number != 0 ? value : NULL;
+    const events_value_t *value = first;
+    if (is_behind(first, after)) {
+        return first->number != 0 ? first : NULL;
+    }
+    if (after - first->events.first < journal_events_last(&first->prev->events) - after) {
+        while (!is_behind(value, after)) {
+            value = value->next;
+        }
+    } else {
+        value = first->prev;
+        while (is_behind(value->prev, after)) {
+            value = value->prev;
+        }
+    }
+    return value->number != 0 ? value : NULL;
 }
 
 /* Adds what memory has behind the part. */

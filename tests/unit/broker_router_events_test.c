@@ -471,6 +471,68 @@ static void slices_take_events_in_order(void **state)
     }
 }
 
+/* Messages of the entity have appended these events, one each, which are durable. */
+static void append_to(bench_t *bench, shard_id_t shard, const char *id, unsigned first,
+                      unsigned last)
+{
+    router_t *router = bench->driver->router;
+    fabric_bytes_t type = fabric_bytes_of("Counter");
+    persisted_events_hold(router, shard, type, fabric_bytes_of(id));
+    for (unsigned i = first; i <= last; i++) {
+        wire_writer_t list = {0};
+        journal_events_put(&list, fabric_bytes_of("Paid"), 1, bytes_of(i % 10));
+        journal_events_t events = {
+            .first = i, .count = 1, .recorded_ms = 1, .list = wire_writer_bytes(&list)};
+        store_event_t event = {
+            .type = type, .entity = fabric_bytes_of(id), .shard = shard, .id = {i}};
+        events_value_t *value = persisted_append(router, &event, &events);
+        persisted_commit_events(router, &value, bench->driver->entries[bench->lane]);
+        wire_writer_destroy(&list);
+    }
+    persisted_events_release(router, shard, type, fabric_bytes_of(id));
+}
+
+static bool has_events(bench_t *bench, shard_id_t shard, const char *id)
+{
+    return persisted_events(bench->driver->router, shard, fabric_bytes_of("Counter"),
+                            fabric_bytes_of(id));
+}
+
+/* Slices of four rows: what a settled slice has of an entity leaves memory, and nothing else. */
+static void each_entity_of_a_slice_settles(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    config.slice_rows_max = 4;
+    bench_t bench = open_events(&config);
+    ask(&bench, REQUEST_DURABLE);
+    read_nothing(&bench);
+    const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
+    shard_id_t shard = {(uint32_t)delivery->shard};
+    append(&bench, delivery, 1, 1, 0);
+    driver_commit(bench.driver);
+    append_to(&bench, shard, "b", 1, 2);
+    append_to(&bench, shard, "d", 1, 3);
+    assert_int_equal(take_slice(&bench)->slice.event_count, 4);
+    append_to(&bench, shard, "b", 3, 3); /* for the next checkpoint */
+    settle(&bench);
+    assert_false(has_events(&bench, shard, "a"));
+    const events_value_t *value = persisted_events(
+        bench.driver->router, shard, fabric_bytes_of("Counter"), fabric_bytes_of("b"));
+    assert_true(value && value->events.first == 3 && !value->next);
+    value = persisted_events(bench.driver->router, shard, fabric_bytes_of("Counter"),
+                             fabric_bytes_of("d"));
+    assert_true(value && value->events.first == 2);
+    const router_slice_t *slice = take_slice(&bench);
+    assert_int_equal(slice->slice.event_count, 2);
+    assert_true(slice->slice.last);
+    settle(&bench);
+    assert_false(has_events(&bench, shard, "d"));
+    assert_true(has_events(&bench, shard, "b"));
+    driver_close(&bench.driver);
+}
+
 static void send_clear(bench_t *bench)
 {
     wire_writer_t argument = {0};
@@ -656,6 +718,7 @@ int main(void)
         cmocka_unit_test(an_entity_with_a_gap_is_not_built),
         cmocka_unit_test(a_checkpoint_writes_events_before_their_snapshot),
         cmocka_unit_test(slices_take_events_in_order),
+        cmocka_unit_test(each_entity_of_a_slice_settles),
         cmocka_unit_test(a_clear_ends_events_that_are_not_durable),
         cmocka_unit_test(adopted_events_are_given_and_written),
         cmocka_unit_test(what_was_adopted_is_forgotten_with_its_rows),

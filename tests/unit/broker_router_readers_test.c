@@ -297,6 +297,30 @@ static void what_memory_has_next_is_told_at_once(void **state)
     close(&bench);
 }
 
+/* From either end of what memory has. */
+static void each_event_in_memory_is_found(void **state)
+{
+    (void)state;
+    bench_t bench = open();
+    events_value_t *values[2];
+    append_durable(&bench, 4, 13);
+    append(&bench, 14, 15, values);
+    for (uint64_t after = 3; after < 13; after++) {
+        ask(&bench, after, 2, 0);
+        bool is_last = after == 12;
+        expect_events(&bench, after + 1, is_last ? 13 : after + 2, after < 11);
+    }
+    expect_no_read(&bench);
+    for (uint64_t after = 13; after < 18; after++) { /* not durable, or not there */
+        ask(&bench, after, 2, 0);
+        assert_true(take_read(&bench).after == after);
+        loaded(&bench, 1, 0, true);
+        expect_none(&bench);
+    }
+    commit(&bench, values, 2);
+    close(&bench);
+}
+
 static void rows_and_memory_are_joined(void **state)
 {
     (void)state;
@@ -497,6 +521,7 @@ int main(void)
         cmocka_unit_test(bytes_end_an_answer),
         cmocka_unit_test(queries_of_a_lane_are_read_for_one_by_one),
         cmocka_unit_test(what_memory_has_next_is_told_at_once),
+        cmocka_unit_test(each_event_in_memory_is_found),
         cmocka_unit_test(rows_and_memory_are_joined),
         cmocka_unit_test(memory_keeps_what_a_read_may_miss),
         cmocka_unit_test(a_query_waits_until_an_event_is_durable),
