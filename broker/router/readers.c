@@ -391,8 +391,10 @@ void readers_appended(router_t *router, shard_id_t shard, fabric_bytes_t type, f
 
 static void end_list(router_t *router, reader_t **list)
 {
-    while (*list) {
-        fail(router, *list, FABRIC_ERROR_NOT_HOME,
+    reader_t *reader, *next;
+    DL_FOREACH_SAFE(*list, reader, next)
+    {
+        fail(router, reader, FABRIC_ERROR_NOT_HOME,
              "this broker is not the home of the entity's shard any more");
     }
 }
@@ -444,8 +446,10 @@ void readers_destroy(router_t *router)
         lane_readers_t *readers = &router->lanes[i].readers;
         reader_t **lists[] = {&readers->wanted, &readers->reading, &readers->waiting};
         for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
-            while (*lists[k]) {
-                destroy(router, *lists[k]);
+            reader_t *reader, *next;
+            DL_FOREACH_SAFE(*lists[k], reader, next)
+            {
+                destroy(router, reader);
             }
         }
     }
