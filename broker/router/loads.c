@@ -274,23 +274,36 @@ void router_states_loaded(router_t *router, uint32_t number, fabric_error_t erro
 
 /* ---- events ---- */
 
-/* What the entity is to begin with is here, or cannot be: then its messages wait. */
+/* The entity's messages wait, and its instance. */
+static void history_broken(router_t *router, entity_t *entity, const history_fault_t *fault)
+{
+    char text[160];
+    int size =
+        fault->gap > 0
+            ? snprintf(text, sizeof text,
+                       "the history of the entity lacks event %llu: a record is damaged",
+                       (unsigned long long)fault->gap)
+            : snprintf(text, sizeof text,
+                       "the entity has %llu bytes of events or more behind its snapshot, which "
+                       "are too many: a type with a schema of its state has snapshots",
+                       (unsigned long long)fault->excess);
+    entity_not_built(router, entity, fabric_bytes(text, (size_t)size));
+}
+
+/* What the entity is to begin with is here, or cannot be. */
 static void history_known(router_t *router, uint32_t number, const store_entity_name_t *name)
 {
-    uint64_t gap = persisted_take_gap(router, number, name->type, name->entity);
+    history_fault_t fault = persisted_take_fault(router, number, name->type, name->entity);
+    bool broken = fault.gap > 0 || fault.excess > 0;
     entity_t *entity = mailbox_find(router, name->type, name->entity);
-    if (entity && gap > 0) {
-        char text[96];
-        int size = snprintf(text, sizeof text,
-                            "the history of the entity lacks event %llu: a record is damaged",
-                            (unsigned long long)gap);
-        router->counters.histories_broken++;
-        entity_not_built(router, entity, fabric_bytes(text, (size_t)size));
+    if (entity && broken) {
+        router->counters.histories_broken += fault.gap > 0;
+        history_broken(router, entity, &fault);
     } else if (entity) {
         entity_dispatch(router, entity);
         entity_release(router, entity);
     }
-    if (gap == 0) {
+    if (!broken) {
         alive_state_known(router, name->type, name->entity);
     }
 }

@@ -400,15 +400,18 @@ size_t persisted_events_loaded(router_t *router, uint32_t number, fabric_error_t
                           done);
 }
 
-uint64_t persisted_take_gap(router_t *router, uint32_t number, fabric_bytes_t type,
-                            fabric_bytes_t id)
+history_fault_t persisted_take_fault(router_t *router, uint32_t number, fabric_bytes_t type,
+                                     fabric_bytes_t id)
 {
     history_t *history = find_history(&router->lanes[number].persisted, type, id);
-    uint64_t gap = history && history->stage == HISTORY_READY ? history->gap : 0;
-    if (gap > 0) {
+    history_fault_t fault = {0};
+    if (history && history->stage == HISTORY_READY) {
+        fault = history->fault;
+    }
+    if (fault.gap > 0 || fault.excess > 0) {
         history_rest(router, history);
     }
-    return gap;
+    return fault;
 }
 
 void persisted_events_hold(router_t *router, shard_id_t shard, fabric_bytes_t type,

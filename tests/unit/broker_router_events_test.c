@@ -4,28 +4,6 @@
 
 #include "core/memory.h"
 
-static const router_slice_t *take_slice(bench_t *bench)
-{
-    driver_pass_alive(bench->driver, bench->driver->config.checkpoint_ms,
-                      (const char *const[]){"w", "c", NULL});
-    const router_slice_t *slice =
-        router_take_slice(bench->driver->router, bench->lane, bench->driver->now_ms);
-    assert_non_null(slice);
-    driver_check(bench->driver);
-    return slice;
-}
-
-static void settle(bench_t *bench)
-{
-    router_slice_done(bench->driver->router, bench->lane, FABRIC_OK, bench->driver->now_ms);
-    driver_check(bench->driver);
-}
-
-static void pass(bench_t *bench, uint64_t ms)
-{
-    driver_pass_alive(bench->driver, ms, (const char *const[]){"w", "c", NULL});
-}
-
 /* The instance ends with a defect, so that the next message begins another activation. */
 static void restart(bench_t *bench)
 {
@@ -119,50 +97,6 @@ static void what_settles_during_a_read_is_not_lost(void **state)
     driver_commit(bench.driver);
     restart(&bench); /* which the second read sees */
     assert_int_equal(read_rows(&bench, 1, 3, true), 0);
-    driver_close(&bench.driver);
-}
-
-static void large_histories_are_told_in_parts(void **state)
-{
-    (void)state;
-    enum { EVENTS = 20, BYTES = 20000 };
-    static uint8_t large[BYTES];
-    bench_t bench = open_events_usually();
-    ask(&bench, REQUEST_DURABLE);
-    assert_true(read_states(&bench, NULL));
-    router_events_t read;
-    assert_true(router_take_events(bench.driver->router, bench.lane, &read));
-    events_collector_t collector = {0};
-    for (unsigned i = 1; i <= EVENTS; i++) {
-        store_event_t event = {.type = fabric_bytes_of("Counter"),
-                               .entity = fabric_bytes_of("a"),
-                               .sequence = i,
-                               .tag = fabric_bytes_of("Paid"),
-                               .version = 1,
-                               .payload = fabric_bytes(large, sizeof large)};
-        events_collect(&collector, &event);
-    }
-    events_collected(&collector);
-    router_events_loaded(bench.driver->router, bench.lane, FABRIC_OK, collector.values,
-                         collector.count, 1, bench.driver->now_ms);
-    free((void *)collector.values);
-    driver_pull(bench.driver);
-    uint64_t next = 1;
-    unsigned parts = 0;
-    for (bool more = true; more; parts++) {
-        const message_entity_events_t *part =
-            &driver_take(bench.driver, "w", KIND_ENTITY_EVENTS)->as.entity_events;
-        journal_events_t events;
-        assert_int_equal(part->first, next);
-        assert_int_equal(journal_events_read(part->events, next, &events), FABRIC_OK);
-        assert_true(events.count > 0 && part->events.size < 80000);
-        next += events.count;
-        more = part->more;
-    }
-    assert_int_equal(next, EVENTS + 1);
-    assert_true(parts >= 5);
-    (void)driver_delivery(bench.driver, "w");
-    driver_check(bench.driver);
     driver_close(&bench.driver);
 }
 
@@ -471,68 +405,6 @@ static void slices_take_events_in_order(void **state)
     }
 }
 
-/* Messages of the entity have appended these events, one each, which are durable. */
-static void append_to(bench_t *bench, shard_id_t shard, const char *id, unsigned first,
-                      unsigned last)
-{
-    router_t *router = bench->driver->router;
-    fabric_bytes_t type = fabric_bytes_of("Counter");
-    persisted_events_hold(router, shard, type, fabric_bytes_of(id));
-    for (unsigned i = first; i <= last; i++) {
-        wire_writer_t list = {0};
-        journal_events_put(&list, fabric_bytes_of("Paid"), 1, bytes_of(i % 10));
-        journal_events_t events = {
-            .first = i, .count = 1, .recorded_ms = 1, .list = wire_writer_bytes(&list)};
-        store_event_t event = {
-            .type = type, .entity = fabric_bytes_of(id), .shard = shard, .id = {i}};
-        events_value_t *value = persisted_append(router, &event, &events);
-        persisted_commit_events(router, &value, bench->driver->entries[bench->lane]);
-        wire_writer_destroy(&list);
-    }
-    persisted_events_release(router, shard, type, fabric_bytes_of(id));
-}
-
-static bool has_events(bench_t *bench, shard_id_t shard, const char *id)
-{
-    return persisted_events(bench->driver->router, shard, fabric_bytes_of("Counter"),
-                            fabric_bytes_of(id));
-}
-
-/* Slices of four rows: what a settled slice has of an entity leaves memory, and nothing else. */
-static void each_entity_of_a_slice_settles(void **state)
-{
-    (void)state;
-    router_config_t config;
-    driver_config(&config);
-    config.slice_rows_max = 4;
-    bench_t bench = open_events(&config);
-    ask(&bench, REQUEST_DURABLE);
-    read_nothing(&bench);
-    const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-    shard_id_t shard = {(uint32_t)delivery->shard};
-    append(&bench, delivery, 1, 1, 0);
-    driver_commit(bench.driver);
-    append_to(&bench, shard, "b", 1, 2);
-    append_to(&bench, shard, "d", 1, 3);
-    assert_int_equal(take_slice(&bench)->slice.event_count, 4);
-    append_to(&bench, shard, "b", 3, 3); /* for the next checkpoint */
-    settle(&bench);
-    assert_false(has_events(&bench, shard, "a"));
-    const events_value_t *value = persisted_events(
-        bench.driver->router, shard, fabric_bytes_of("Counter"), fabric_bytes_of("b"));
-    assert_true(value && value->events.first == 3 && !value->next);
-    value = persisted_events(bench.driver->router, shard, fabric_bytes_of("Counter"),
-                             fabric_bytes_of("d"));
-    assert_true(value && value->events.first == 2);
-    const router_slice_t *slice = take_slice(&bench);
-    assert_int_equal(slice->slice.event_count, 2);
-    assert_true(slice->slice.last);
-    settle(&bench);
-    assert_false(has_events(&bench, shard, "d"));
-    assert_true(has_events(&bench, shard, "b"));
-    driver_close(&bench.driver);
-}
-
 static void send_clear(bench_t *bench)
 {
     wire_writer_t argument = {0};
@@ -706,7 +578,6 @@ int main(void)
         cmocka_unit_test(a_history_is_read_in_parts),
         cmocka_unit_test(rows_are_joined_with_memory),
         cmocka_unit_test(what_settles_during_a_read_is_not_lost),
-        cmocka_unit_test(large_histories_are_told_in_parts),
         cmocka_unit_test(a_snapshot_counts_from_its_result_on),
         cmocka_unit_test(a_snapshot_may_come_alone),
         cmocka_unit_test(a_worker_that_cannot_read_the_snapshot_gets_all_events),
@@ -718,7 +589,6 @@ int main(void)
         cmocka_unit_test(an_entity_with_a_gap_is_not_built),
         cmocka_unit_test(a_checkpoint_writes_events_before_their_snapshot),
         cmocka_unit_test(slices_take_events_in_order),
-        cmocka_unit_test(each_entity_of_a_slice_settles),
         cmocka_unit_test(a_clear_ends_events_that_are_not_durable),
         cmocka_unit_test(adopted_events_are_given_and_written),
         cmocka_unit_test(what_was_adopted_is_forgotten_with_its_rows),
