@@ -337,7 +337,9 @@ void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, f
         return;
     }
     set(&state->newest, state_value_share(state->durable));
-    if (!state->list && !state->durable && is_held(state)) {
+    if (!state->list && state->unread && is_held(state)) {
+        state->known = state->unread = false; /* what is stored is read when it is needed */
+    } else if (!state->list && !state->durable && is_held(state)) {
         move(state, &states->settled);
     } else if (!state->list && !state->durable) {
         forget(router, states, state); /* nothing is stored, as far as is known */

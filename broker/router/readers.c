@@ -234,12 +234,26 @@ static bool is_in_memory(router_t *router, const reader_t *reader)
     return value && value->events.first <= reader->after + 1;
 }
 
+/* As the type is registered, or as the entity's owner brings it. */
+static bool may_have_events(router_t *router, const reader_t *reader)
+{
+    const shard_t *shard = shard_find(router, reader->shard);
+    const ownership_t *ownership = shard ? ownership_of(router, shard, reader->type) : NULL;
+    return type_appends(router, reader->type) || (ownership && ownership->appends);
+}
+
+/* Of a type that appends no events nothing is read, or kept in memory. Whoever may wait does, as if
+ * there were none yet. */
 static void begin(router_t *router, reader_t *reader)
 {
-    if (reader->after >= STORE_SEQUENCE_MAX || is_in_memory(router, reader)) {
-        answer_from_memory(router, reader);
+    lane_readers_t *readers = readers_of(router, reader);
+    bool goes_on = reader->after < STORE_SEQUENCE_MAX && !is_in_memory(router, reader);
+    if (goes_on && may_have_events(router, reader)) {
+        move(reader, &readers->wanted);
+    } else if (goes_on && router->now_ms < reader->wait_until_ms) {
+        move(reader, &readers->waiting);
     } else {
-        move(reader, &readers_of(router, reader)->wanted);
+        answer_from_memory(router, reader);
     }
 }
 

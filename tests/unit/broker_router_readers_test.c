@@ -19,13 +19,27 @@ typedef struct bench {
     uint64_t next;
 } bench_t;
 
-static bench_t open(void)
+typedef struct sum {
+    int64_t amount;
+} sum_t;
+static const fabric_field_t sum_fields[] = {FABRIC_I64(sum_t, amount)};
+static const fabric_schema_t sum_schema = FABRIC_SCHEMA("Sum", sum_t, sum_fields);
+
+/* The type appends events, or none (NULL). */
+static bench_t open_with(const fabric_schema_t *event)
 {
+    driver_told.event = (fabric_schema_t *)event;
     bench_t bench = {.driver = driver_open(), .next = 1};
+    driver_told = DRIVER_TOLD_USUALLY;
     uint32_t number = address_shard_number(fabric_bytes_of("a"), DRIVER_SHARDS);
     bench.lane = number % bench.driver->config.lanes;
     driver_client(bench.driver, "c", 1);
     return bench;
+}
+
+static bench_t open(void)
+{
+    return open_with(&sum_schema);
 }
 
 static void close(bench_t *bench)
@@ -414,6 +428,23 @@ static void what_cannot_be_asked(void **state)
     close(&bench);
 }
 
+/* Nothing is read, or kept in memory. */
+static void a_type_that_appends_no_events_has_none(void **state)
+{
+    (void)state;
+    bench_t bench = open_with(NULL);
+    ask(&bench, 0, 0, 0);
+    expect_none(&bench);
+    expect_no_read(&bench);
+    ask(&bench, 0, 0, 500); /* it may append some meanwhile */
+    expect_no_read(&bench);
+    assert_int_equal(answers(&bench), 0);
+    pass(&bench, 510);
+    expect_none(&bench);
+    assert_int_equal(bench.driver->router->state_bytes, 0);
+    close(&bench);
+}
+
 static void a_query_waits_until_its_time_is_over(void **state)
 {
     (void)state;
@@ -527,6 +558,7 @@ int main(void)
         cmocka_unit_test(a_query_waits_until_an_event_is_durable),
         cmocka_unit_test(a_gap_is_passed_over),
         cmocka_unit_test(what_cannot_be_asked),
+        cmocka_unit_test(a_type_that_appends_no_events_has_none),
         cmocka_unit_test(a_query_waits_until_its_time_is_over),
         cmocka_unit_test(a_read_that_takes_too_long_is_an_error),
         cmocka_unit_test(a_read_that_fails_is_an_error),
