@@ -296,14 +296,16 @@ static void history_known(router_t *router, uint32_t number, const store_entity_
     history_fault_t fault = persisted_take_fault(router, number, name->type, name->entity);
     bool broken = fault.gap > 0 || fault.excess > 0;
     entity_t *entity = mailbox_find(router, name->type, name->entity);
+    router->counters.histories_broken += fault.gap > 0;
     if (entity && broken) {
-        router->counters.histories_broken += fault.gap > 0;
         history_broken(router, entity, &fault);
     } else if (entity) {
         entity_dispatch(router, entity);
         entity_release(router, entity);
     }
-    if (!broken) {
+    if (broken) {
+        alive_not_built(router, name->type, name->entity);
+    } else {
         alive_state_known(router, name->type, name->entity);
     }
 }

@@ -395,6 +395,17 @@ void persisted_unreadable(router_t *router, const ownership_t *ownership, fabric
     }
 }
 
+void persisted_refused(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                       fabric_bytes_t id)
+{
+    persisted_t *state = find(states_of(router, ownership), key_of(type, id));
+    if (state && ownership->appends) {
+        history_t *history = history_of(router, state);
+        history->unreadable = snapshot_of(state, ownership);
+        history->reader = ownership->token;
+    }
+}
+
 size_t persisted_events_loaded(router_t *router, uint32_t number, fabric_error_t error,
                                events_value_t **values, size_t count, size_t done)
 {

@@ -1,5 +1,7 @@
-/* Large histories at their home, and those of several entities. */
+/* Large histories at their home, those of several entities, and of entities that are kept alive. */
 #include "tests/unit/events_bench.h"
+
+#include "core/address.h"
 
 /* ---- large ones ---- */
 
@@ -150,12 +152,144 @@ static void each_entity_of_a_slice_settles(void **state)
     driver_close(&bench.driver);
 }
 
+/* ---- entities that are kept alive ---- */
+
+/* The worker says that the entity is kept alive, whose token is that of the delivery. */
+static void keep(bench_t *bench, const message_deliver_t *delivery, const char *id, uint64_t absent,
+                 uint64_t activation)
+{
+    message_alive_t alive = {.shard = delivery->shard,
+                             .home_epoch = delivery->home_epoch,
+                             .owner_sequence = delivery->owner_sequence,
+                             .activation = activation,
+                             .causes = ALIVE_BY_HANDLER,
+                             .absent = absent,
+                             .type = fabric_bytes_of("Counter"),
+                             .id = fabric_bytes_of(id)};
+    driver_send(bench->driver, "w", alive, &alive);
+    driver_check(bench->driver);
+}
+
+/* The owner is asked for the instance, and cannot make it. */
+static void refuse(bench_t *bench, const message_deliver_t *delivery)
+{
+    assert_int_equal(driver_count(bench->driver, "w", KIND_ALIVE), 1);
+    const message_alive_t *wish = &driver_take(bench->driver, "w", KIND_ALIVE)->as.alive;
+    keep(bench, delivery, "a", 1, wish->activation);
+}
+
+/* An owner that makes no instance may not be able to read the snapshot. */
+static void an_owner_that_makes_no_instance_gets_all_events(void **state)
+{
+    (void)state;
+    bench_t bench = open_events_usually();
+    ask(&bench, REQUEST_DURABLE);
+    store_state_t row = row_of(3);
+    row.sequence = 3;
+    assert_true(read_states(&bench, &row));
+    assert_int_equal(read_rows(&bench, 4, 5, true), 3);
+    assert_string_equal(given(&bench), "snapshot 3: 4 5");
+    message_deliver_t delivery = *driver_delivery(bench.driver, "w");
+    keep(&bench, &delivery, "a", 0, 0);
+    append(&bench, &delivery, 6, 1, 0);
+    driver_commit(bench.driver);
+    keep(&bench, &delivery, "a", 1, 0); /* it made place for another one */
+    pass(&bench, 1000);
+    refuse(&bench, &delivery);
+    for (int i = 0; i < 2; i++) {
+        pass(&bench, 3000);
+        assert_int_equal(read_rows(&bench, 1, 5, true), 0);
+        assert_string_equal(given(&bench), "none: 1 2 3 4 5 6");
+        refuse(&bench, &delivery);
+        pass(&bench, 6000); /* which it may have had no room for */
+        assert_int_equal(read_rows(&bench, 4, 5, true), 3);
+        assert_string_equal(given(&bench), "snapshot 3: 4 5 6");
+        refuse(&bench, &delivery);
+    }
+    driver_close(&bench.driver);
+}
+
+/* An entity in the shard of "a". */
+static const char *id_beside(char id[8], unsigned *next)
+{
+    uint32_t shard = address_shard_number(fabric_bytes_of("a"), DRIVER_SHARDS);
+    do {
+        snprintf(id, 8, "n%u", (*next)++ % 10000);
+    } while (address_shard_number(fabric_bytes_of(id), DRIVER_SHARDS) != shard);
+    return id;
+}
+
+/* Answers what is read: nothing is stored, but for one event of `broken`, the second one. Returns
+ * how often that was read. */
+static unsigned answer_reads(bench_t *bench, const char *broken)
+{
+    unsigned count = 0;
+    router_t *router = bench->driver->router;
+    router_states_t states;
+    router_events_t read;
+    if (router_take_states(router, bench->lane, &states)) {
+        router_states_loaded(router, bench->lane, FABRIC_OK, NULL, 0, states.count,
+                             bench->driver->now_ms);
+    }
+    if (router_take_events(router, bench->lane, &read)) {
+        events_collector_t collector = {0};
+        for (size_t i = 0; i < read.count; i++) {
+            store_event_t event = {.type = fabric_bytes_of("Counter"),
+                                   .entity = fabric_bytes_of(broken),
+                                   .sequence = 2,
+                                   .tag = fabric_bytes_of("Paid"),
+                                   .version = 1,
+                                   .payload = bytes_of(2)};
+            if (fabric_bytes_equal(read.histories[i].name.entity, event.entity)) {
+                events_collect(&collector, &event);
+                count++;
+            }
+        }
+        events_collected(&collector);
+        router_events_loaded(router, bench->lane, FABRIC_OK, collector.values, collector.count,
+                             read.count, bench->driver->now_ms);
+        free((void *)collector.values);
+    }
+    driver_pull(bench->driver);
+    driver_check(bench->driver);
+    return count;
+}
+
+/* The first one in the list has a gap: it is asked for less and less, and the others go on. */
+static void a_kept_entity_with_a_gap_does_not_hold_up_others(void **state)
+{
+    (void)state;
+    char ids[2][8];
+    unsigned next = 0;
+    bench_t bench = open_appended(1);
+    ask(&bench, REQUEST_DURABLE);
+    message_deliver_t delivery = *driver_delivery(bench.driver, "w");
+    const char *broken = id_beside(ids[0], &next);
+    const char *other = id_beside(ids[1], &next);
+    keep(&bench, &delivery, broken, 0, 0);
+    keep(&bench, &delivery, other, 0, 0);
+    unsigned reads = 0;
+    for (int i = 0; i < 40; i++) {
+        reads += answer_reads(&bench, broken);
+        pass(&bench, 50);
+    }
+    assert_in_range(reads, 1, 5);
+    assert_int_equal(driver_counters(bench.driver).histories_broken, reads);
+    assert_int_equal(driver_count(bench.driver, "w", KIND_ALIVE), 1);
+    const message_alive_t *wish = &driver_take(bench.driver, "w", KIND_ALIVE)->as.alive;
+    assert_true(fabric_bytes_equal(wish->id, fabric_bytes_of(other)));
+    keep(&bench, &delivery, other, 0, wish->activation);
+    driver_close(&bench.driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_histories_are_told_in_parts),
         cmocka_unit_test(a_history_that_is_too_large_is_not_given),
         cmocka_unit_test(each_entity_of_a_slice_settles),
+        cmocka_unit_test(an_owner_that_makes_no_instance_gets_all_events),
+        cmocka_unit_test(a_kept_entity_with_a_gap_does_not_hold_up_others),
     };
     return cmocka_run_group_tests_name("broker_router_histories", tests, NULL, NULL);
 }
