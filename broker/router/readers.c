@@ -252,8 +252,10 @@ static void begin(router_t *router, reader_t *reader)
         move(reader, &readers->wanted);
     } else if (goes_on && router->now_ms < reader->wait_until_ms) {
         move(reader, &readers->waiting);
-    } else {
+    } else if (document_allowed(router)) {
         answer_from_memory(router, reader);
+    } else {
+        fail(router, reader, FABRIC_ERROR_BUSY, "too many queries at once");
     }
 }
 

@@ -11,7 +11,7 @@
 #include "core/address.h"
 #include "tests/unit/router_driver.h"
 
-enum { QUERIES_MAX = 256, PART_EVENTS = 1000 };
+enum { QUERIES_MAX = 256, PART_EVENTS = 1000, DOCUMENTS_PER_TICK = 64 };
 
 typedef struct bench {
     driver_t *driver;
@@ -509,6 +509,28 @@ static void there_are_so_many_queries_at_most(void **state)
     close(&bench);
 }
 
+/* What memory has is told at once, to so many of one turn. */
+static void answers_of_one_turn_are_bounded(void **state)
+{
+    (void)state;
+    bench_t bench = open();
+    append_durable(&bench, 1, 2);
+    pass(&bench, 100);
+    for (int i = 0; i < DOCUMENTS_PER_TICK; i++) {
+        ask(&bench, 0, 0, 0);
+    }
+    for (int i = 0; i < DOCUMENTS_PER_TICK; i++) {
+        expect_events(&bench, 1, 2, false);
+    }
+    ask(&bench, 0, 0, 0);
+    expect_error(&bench, FABRIC_ERROR_BUSY);
+    assert_int_equal(bench.driver->router->reader_count, 0);
+    pass(&bench, 100);
+    ask(&bench, 0, 0, 0);
+    expect_events(&bench, 1, 2, false);
+    close(&bench);
+}
+
 static void the_queries_of_a_client_that_is_gone_end(void **state)
 {
     (void)state;
@@ -563,6 +585,7 @@ int main(void)
         cmocka_unit_test(a_read_that_takes_too_long_is_an_error),
         cmocka_unit_test(a_read_that_fails_is_an_error),
         cmocka_unit_test(there_are_so_many_queries_at_most),
+        cmocka_unit_test(answers_of_one_turn_are_bounded),
         cmocka_unit_test(the_queries_of_a_client_that_is_gone_end),
         cmocka_unit_test(the_queries_of_a_lane_that_is_lost_go_elsewhere),
     };
