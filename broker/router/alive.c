@@ -162,6 +162,15 @@ void alive_state_known(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
     }
 }
 
+void alive_not_built(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
+{
+    alive_t *alive = alive_find(router, type, id);
+    if (alive && alive_now(alive) == ALIVE_ASLEEP) {
+        alive_put_last(alive);
+        back_off(router, alive->ownership);
+    }
+}
+
 void alive_state_given(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
 {
     alive_t *alive = alive_find(router, type, id);
@@ -256,13 +265,14 @@ static ownership_t *ownership_of_message(router_t *router, const runner_t *runne
     return owns ? ownership : NULL;
 }
 
-/* The owner may have forgotten the persisted state. If something is in flight, that says whether it
- * has. */
+/* The owner may have forgotten the persisted state, or cannot read the snapshot. If something is in
+ * flight, that says whether it has, or can. */
 static void forget_given(router_t *router, const ownership_t *ownership,
                          const message_alive_t *message)
 {
     const entity_t *entity = mailbox_find(router, message->type, message->id);
     if (!entity || entity->in_flight == 0) {
+        persisted_refused(router, ownership, message->type, message->id);
         persisted_restart(router, ownership, (persisted_key_t){message->type, message->id, NULL});
     }
 }

@@ -77,6 +77,8 @@ void alive_leave(alive_part_t *part);
 /* It is ASLEEP. */
 alive_t *alive_add(router_t *router, ownership_t *ownership, fabric_bytes_t id);
 void alive_set_state(router_t *router, alive_t *alive, alive_state_t state);
+/* Behind the others of its ownership that are in its state. */
+void alive_put_last(alive_t *alive);
 /* Its row does not say what stands. */
 void alive_note_row(router_t *router, alive_t *alive);
 /* Frees the record if nothing keeps the entity alive, and no row is to be corrected. */
@@ -101,6 +103,8 @@ void alive_owned(router_t *router, ownership_t *ownership);
 void alive_lost(router_t *router, ownership_t *ownership);
 /* The persisted state of the entity has been read. */
 void alive_state_known(router_t *router, fabric_bytes_t type, fabric_bytes_t id);
+/* What its instance is to begin with cannot be given: the others of the ownership come first. */
+void alive_not_built(router_t *router, fabric_bytes_t type, fabric_bytes_t id);
 /* The owner is told the persisted state with a message: an instance that it has of the entity ends,
  * and another one is wanted, whether or not the message makes it. */
 void alive_state_given(router_t *router, fabric_bytes_t type, fabric_bytes_t id);

@@ -99,6 +99,13 @@ void alive_set_state(router_t *router, alive_t *alive, alive_state_t state)
     alive->owner = part->owner;
 }
 
+void alive_put_last(alive_t *alive)
+{
+    alive_t **list = &alive->ownership->alive.lists[alive_now(alive)];
+    DL_DELETE(*list, alive);
+    DL_APPEND(*list, alive);
+}
+
 static void take_from_rows(lane_alive_t *lane, alive_t *alive)
 {
     if (alive->changed == CHANGED_NEXT) {

@@ -12,6 +12,8 @@
 /* READ_MAX: histories of one read. PART_BYTES: of one message to the owner, or one event. */
 enum { READ_MAX = 64, NAME_BYTES = 2 * LIMIT_NAME_BYTES_MAX, PART_BYTES = 64 << 10 };
 #define READ_BYTES_MAX (UINT64_C(4) << 20)
+/* Of what an owner is given at once: half of what may be queued for a peer. */
+#define GIVEN_BYTES_MAX (UINT64_C(32) << 20)
 
 /* ---- lists ---- */
 
@@ -131,10 +133,15 @@ void history_end_flight(history_t *history)
 
 /* ---- activations ---- */
 
+static bool is_faulty(const history_t *history)
+{
+    return history->fault.gap > 0 || history->fault.excess > 0;
+}
+
 bool history_is_ready(router_t *router, lane_history_t *lane, history_t *history, uint64_t after)
 {
     if (history->stage == HISTORY_READY && history->after <= after) {
-        return history->gap == 0;
+        return !is_faulty(history);
     }
     if (history->stage == HISTORY_READY) { /* the snapshot behind which it was read is of no use */
         set_stage(router, history, HISTORY_RESTS, NULL);
@@ -142,7 +149,7 @@ bool history_is_ready(router_t *router, lane_history_t *lane, history_t *history
     if (history->stage == HISTORY_RESTS) {
         history->stage = HISTORY_WANTED;
         history->after = history->reached = after;
-        history->gap = 0;
+        history->fault = (history_fault_t){0};
         move(history, &lane->wanted);
     }
     return false;
@@ -197,7 +204,7 @@ static void add_values(part_t *part, const events_value_t *values)
 void history_give(router_t *router, const ownership_t *ownership, history_t *history,
                   uint64_t after, uint64_t activation)
 {
-    assert(history->stage == HISTORY_READY && history->gap == 0);
+    assert(history->stage == HISTORY_READY && !is_faulty(history));
     part_t part = {.router = router,
                    .peer = ownership->owner->peer,
                    .message = {.shard = ownership->shard->id.value,
@@ -308,15 +315,45 @@ static uint64_t find_gap(const history_t *history)
     return 0;
 }
 
+/* Of the events that are to be given, as far as they have been read, and as memory has them. */
+static uint64_t bytes_to_give(const history_t *history)
+{
+    uint64_t bytes = 0;
+    for (const events_value_t *value = history->loaded; value; value = value->next) {
+        bytes += value->events.list.size;
+    }
+    for (const events_value_t *value = history->values; value; value = value->next) {
+        bool comes = journal_events_last(&value->events) > history->reached;
+        bytes += comes ? value->events.list.size : 0;
+    }
+    return bytes;
+}
+
+/* It is read to its end, or on, unless it cannot be given in any case. */
+static void end_read(router_t *router, history_t *history, bool done)
+{
+    history_fault_t *fault = &history->fault;
+    uint64_t bytes = bytes_to_give(history);
+    if (done && fault->gap == 0) {
+        fault->gap = find_gap(history);
+    }
+    fault->excess = bytes > GIVEN_BYTES_MAX ? bytes : 0;
+    if (done || is_faulty(history)) {
+        set_stage(router, history, HISTORY_READY, NULL);
+    }
+}
+
 /* Takes the value. */
 static void take_value(router_t *router, history_t *history, events_value_t *value)
 {
-    if (history->gap == 0 && value->events.first == history->reached + 1) {
+    if (history->fault.gap == 0 && value->events.first == history->reached + 1) {
         history->reached = journal_events_last(&value->events);
         add_value(router, history, &history->loaded, value);
         return;
     }
-    history->gap = history->gap ? history->gap : history->reached + 1;
+    if (history->fault.gap == 0) {
+        history->fault.gap = history->reached + 1;
+    }
     events_value_drop(&value);
 }
 
@@ -343,10 +380,8 @@ size_t history_loaded(router_t *router, lane_history_t *lane, fabric_error_t err
         }
     }
     for (size_t i = 0; i < lane->count && !error; i++) {
-        history_t *history = lane->read[i];
-        if (history && (i < done || history->gap > 0)) {
-            history->gap = history->gap ? history->gap : find_gap(history);
-            set_stage(router, history, HISTORY_READY, NULL);
+        if (lane->read[i]) {
+            end_read(router, lane->read[i], i < done);
         }
     }
     while (lane->reading) { /* is read on */
@@ -357,7 +392,10 @@ size_t history_loaded(router_t *router, lane_history_t *lane, fabric_error_t err
 
 void history_rest(router_t *router, history_t *history)
 {
-    history->gap = 0;
+    if (history->fault.excess > 0) {
+        history->unreadable = false; /* all events are too many, so the snapshot is tried again */
+    }
+    history->fault = (history_fault_t){0};
     set_stage(router, history, HISTORY_RESTS, NULL);
 }
 
@@ -388,9 +426,9 @@ void history_checkpoint_begins(lane_history_t *lane)
     }
 }
 
-events_value_t *history_next_value(history_t *history)
+events_value_t *history_next_value(history_t *history, events_value_t *before)
 {
-    events_value_t *value = history->values;
+    events_value_t *value = before ? before : history->values;
     while (value && value->number > 0 && value->taken == value->events.count) {
         value = value->next;
     }
@@ -409,10 +447,11 @@ void history_take(events_value_t *value, uint32_t taken, uint64_t slice)
 
 void history_settled(router_t *router, history_t *history, uint64_t slice)
 {
-    for (events_value_t *value = history->values; value; value = value->next) {
-        if (value->number > 0 && value->taken == value->events.count && value->slice <= slice) {
-            value->settled = true;
-        }
+    events_value_t *value = history->values; /* they are taken in their order */
+    while (value && value->number > 0 && value->taken == value->events.count &&
+           value->slice <= slice) {
+        value->settled = true;
+        value = value->next;
     }
     forget_settled(router, history);
 }

@@ -24,20 +24,26 @@ typedef enum history_stage {
     HISTORY_READY   /* `loaded` and `values` are what comes behind `after` */
 } history_stage_t;
 
+/* Why a history cannot be given to an owner. Zeroed: it can. */
+typedef struct history_fault {
+    uint64_t gap;    /* a sequence that is nowhere; 0: none is missing */
+    uint64_t excess; /* so many bytes, or more, are too many; 0: they are not */
+} history_fault_t;
+
 typedef struct history {
     fabric_bytes_t type, id; /* views of whoever made it */
     events_value_t *values;
     events_value_t *loaded;
     uint64_t bytes; /* of both, and of this */
     history_stage_t stage;
-    uint64_t after;   /* sequence behind which the activation begins */
-    uint64_t reached; /* the last one that was read */
-    uint64_t gap;     /* READY: a sequence that is nowhere; 0: none is missing */
-    bool located;     /* `last` is set: an activation has begun since the history is here */
-    uint64_t last;    /* the sequence of the last event that counts */
-    bool in_flight;   /* messages of the entity are */
-    uint32_t readers; /* that join what they read with `values` */
-    bool unreadable;  /* the owner with this token cannot read the snapshot: */
+    uint64_t after;        /* sequence behind which the activation begins */
+    uint64_t reached;      /* the last one that was read */
+    history_fault_t fault; /* READY: why it is not given */
+    bool located;          /* `last` is set: an activation has begun since the history is here */
+    uint64_t last;         /* the sequence of the last event that counts */
+    bool in_flight;        /* messages of the entity are */
+    uint32_t readers;      /* that join what they read with `values` */
+    bool unreadable;       /* the owner with this token cannot read the snapshot: */
     token_t reader;
     struct history **slot; /* READ: its place in lane_history_t.read; else NULL */
     struct history **list; /* WANTED, READ: that it is in */
@@ -97,7 +103,7 @@ bool history_take_read(lane_history_t *lane, router_events_t *read);
  * lane_history_t.histories, until the next read. */
 size_t history_loaded(router_t *router, lane_history_t *lane, fabric_error_t error,
                       events_value_t **values, size_t count, size_t done);
-/* What was read of it is not given, since a part is missing. */
+/* What was read of it is not given, since there is something wrong with it. */
 void history_rest(router_t *router, history_t *history);
 /* Values stay, though they are settled, until as many have released as held. */
 void history_hold(history_t *history);
@@ -108,8 +114,8 @@ void history_lane_destroy(lane_history_t *lane);
 
 void history_checkpoint_begins(lane_history_t *lane);
 /* The next events that are durable and in no slice; NULL: there are none, and the history waits for
- * no slice any more. */
-events_value_t *history_next_value(history_t *history);
+ * no slice any more. `before`: those that this slice has taken last of the history; NULL: none. */
+events_value_t *history_next_value(history_t *history, events_value_t *before);
 /* The slice has them up to so many of the value. */
 void history_take(events_value_t *value, uint32_t taken, uint64_t slice);
 /* All slices up to this one are settled. */

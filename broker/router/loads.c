@@ -69,6 +69,24 @@ static void forget_corrected(loads_t *loads)
 
 /* ---- slices ---- */
 
+static bool are_of_one_entity(const events_value_t *a, const events_value_t *b)
+{
+    return fabric_bytes_equal(a->entity, b->entity) && fabric_bytes_equal(a->type, b->type);
+}
+
+/* Once for each entity, whose values stand together. */
+static void settle_events(router_t *router, const checkpoint_slice_t *slice)
+{
+    for (size_t i = 0; i < slice->event_value_count; i++) {
+        const events_value_t *value = slice->event_values[i];
+        bool last = i + 1 == slice->event_value_count ||
+                    !are_of_one_entity(value, slice->event_values[i + 1]);
+        if (last) {
+            persisted_events_settled(router, value, slice->number);
+        }
+    }
+}
+
 void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, uint64_t now_ms)
 {
     router->now_ms = now_ms;
@@ -86,9 +104,7 @@ void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, ui
     for (size_t i = 0; i < slice->state_count; i++) {
         persisted_settled(router, &slice->states[i], slice->number);
     }
-    for (size_t i = 0; i < slice->event_value_count; i++) {
-        persisted_events_settled(router, slice->event_values[i], slice->number);
-    }
+    settle_events(router, slice);
     clears_settled(router, lane, slice);
     if (slice->taken.slice.last) {
         schedule_corrected(&router->lanes[lane].schedule);
@@ -258,23 +274,38 @@ void router_states_loaded(router_t *router, uint32_t number, fabric_error_t erro
 
 /* ---- events ---- */
 
-/* What the entity is to begin with is here, or cannot be: then its messages wait. */
+/* The entity's messages wait, and its instance. */
+static void history_broken(router_t *router, entity_t *entity, const history_fault_t *fault)
+{
+    char text[160];
+    int size =
+        fault->gap > 0
+            ? snprintf(text, sizeof text,
+                       "the history of the entity lacks event %llu: a record is damaged",
+                       (unsigned long long)fault->gap)
+            : snprintf(text, sizeof text,
+                       "the entity has %llu bytes of events or more behind its snapshot, which "
+                       "are too many: a type with a schema of its state has snapshots",
+                       (unsigned long long)fault->excess);
+    entity_not_built(router, entity, fabric_bytes(text, (size_t)size));
+}
+
+/* What the entity is to begin with is here, or cannot be. */
 static void history_known(router_t *router, uint32_t number, const store_entity_name_t *name)
 {
-    uint64_t gap = persisted_take_gap(router, number, name->type, name->entity);
+    history_fault_t fault = persisted_take_fault(router, number, name->type, name->entity);
+    bool broken = fault.gap > 0 || fault.excess > 0;
     entity_t *entity = mailbox_find(router, name->type, name->entity);
-    if (entity && gap > 0) {
-        char text[96];
-        int size = snprintf(text, sizeof text,
-                            "the history of the entity lacks event %llu: a record is damaged",
-                            (unsigned long long)gap);
-        router->counters.histories_broken++;
-        entity_not_built(router, entity, fabric_bytes(text, (size_t)size));
+    router->counters.histories_broken += fault.gap > 0;
+    if (entity && broken) {
+        history_broken(router, entity, &fault);
     } else if (entity) {
         entity_dispatch(router, entity);
         entity_release(router, entity);
     }
-    if (gap == 0) {
+    if (broken) {
+        alive_not_built(router, name->type, name->entity);
+    } else {
         alive_state_known(router, name->type, name->entity);
     }
 }

@@ -337,7 +337,9 @@ void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, f
         return;
     }
     set(&state->newest, state_value_share(state->durable));
-    if (!state->list && !state->durable && is_held(state)) {
+    if (!state->list && state->unread && is_held(state)) {
+        state->known = state->unread = false; /* what is stored is read when it is needed */
+    } else if (!state->list && !state->durable && is_held(state)) {
         move(state, &states->settled);
     } else if (!state->list && !state->durable) {
         forget(router, states, state); /* nothing is stored, as far as is known */
@@ -393,6 +395,17 @@ void persisted_unreadable(router_t *router, const ownership_t *ownership, fabric
     }
 }
 
+void persisted_refused(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                       fabric_bytes_t id)
+{
+    persisted_t *state = find(states_of(router, ownership), key_of(type, id));
+    if (state && ownership->appends) {
+        history_t *history = history_of(router, state);
+        history->unreadable = snapshot_of(state, ownership);
+        history->reader = ownership->token;
+    }
+}
+
 size_t persisted_events_loaded(router_t *router, uint32_t number, fabric_error_t error,
                                events_value_t **values, size_t count, size_t done)
 {
@@ -400,15 +413,18 @@ size_t persisted_events_loaded(router_t *router, uint32_t number, fabric_error_t
                           done);
 }
 
-uint64_t persisted_take_gap(router_t *router, uint32_t number, fabric_bytes_t type,
-                            fabric_bytes_t id)
+history_fault_t persisted_take_fault(router_t *router, uint32_t number, fabric_bytes_t type,
+                                     fabric_bytes_t id)
 {
     history_t *history = find_history(&router->lanes[number].persisted, type, id);
-    uint64_t gap = history && history->stage == HISTORY_READY ? history->gap : 0;
-    if (gap > 0) {
+    history_fault_t fault = {0};
+    if (history && history->stage == HISTORY_READY) {
+        fault = history->fault;
+    }
+    if (fault.gap > 0 || fault.excess > 0) {
         history_rest(router, history);
     }
-    return gap;
+    return fault;
 }
 
 void persisted_events_hold(router_t *router, shard_id_t shard, fabric_bytes_t type,

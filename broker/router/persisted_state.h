@@ -101,12 +101,16 @@ void persisted_commit_events(router_t *router, events_value_t **value, uint64_t 
 /* The owner cannot read the entity's snapshot: it gets all events instead. */
 void persisted_unreadable(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                           fabric_bytes_t id);
+/* The owner was given what the entity's instance begins with, made none, and does not say why. The
+ * next one begins with all events, if that was the snapshot, and else with the snapshot again. */
+void persisted_refused(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+                       fabric_bytes_t id);
 /* The read about `histories` is over. Returns how many there were. */
 size_t persisted_events_loaded(router_t *router, uint32_t lane, fabric_error_t error,
                                events_value_t **values, size_t count, size_t done);
-/* The first sequence that is nowhere, of a history that was read, which then rests; 0: none. */
-uint64_t persisted_take_gap(router_t *router, uint32_t lane, fabric_bytes_t type,
-                            fabric_bytes_t id);
+/* What is wrong with a history that was read, which then rests; zeroed: nothing. */
+history_fault_t persisted_take_fault(router_t *router, uint32_t lane, fabric_bytes_t type,
+                                     fabric_bytes_t id);
 
 /* For those who read histories, beside activations. Between these two, what memory has of the
  * entity's events stays, whether a slice settles it or not: so a read that is taken in between and

@@ -136,15 +136,36 @@ static void finish(router_t *router, reader_t *reader, part_t *part)
 
 /* ---- what memory has ---- */
 
-/* The first value with durable events behind the sequence. */
+/* Whether the value has events behind the sequence. */
+static bool is_behind(const events_value_t *value, uint64_t after)
+{
+    return journal_events_last(&value->events) > after;
+}
+
+/* The first value with durable events behind the sequence, which is sought from the nearer end: who
+ * follows a history is near its last event. */
 static const events_value_t *next_in_memory(router_t *router, const reader_t *reader,
                                             uint64_t after)
 {
-    const events_value_t *value = persisted_events(router, reader->shard, reader->type, reader->id);
-    while (value && value->number != 0 && journal_events_last(&value->events) <= after) {
-        value = value->next;
+    const events_value_t *first = persisted_events(router, reader->shard, reader->type, reader->id);
+    if (!first || !is_behind(first->prev, after)) { /* the one before the first is the last */
+        return NULL;
     }
-    return value && value->number != 0 ? value : NULL;
+    const events_value_t *value = first;
+    if (is_behind(first, after)) {
+        return first->number != 0 ? first : NULL;
+    }
+    if (after - first->events.first < journal_events_last(&first->prev->events) - after) {
+        while (!is_behind(value, after)) {
+            value = value->next;
+        }
+    } else {
+        value = first->prev;
+        while (is_behind(value->prev, after)) {
+            value = value->prev;
+        }
+    }
+    return value->number != 0 ? value : NULL;
 }
 
 /* Adds what memory has behind the part. */
@@ -213,12 +234,28 @@ static bool is_in_memory(router_t *router, const reader_t *reader)
     return value && value->events.first <= reader->after + 1;
 }
 
+/* As the type is registered, or as the entity's owner brings it. */
+static bool may_have_events(router_t *router, const reader_t *reader)
+{
+    const shard_t *shard = shard_find(router, reader->shard);
+    const ownership_t *ownership = shard ? ownership_of(router, shard, reader->type) : NULL;
+    return type_appends(router, reader->type) || (ownership && ownership->appends);
+}
+
+/* Of a type that appends no events nothing is read, or kept in memory. Whoever may wait does, as if
+ * there were none yet. */
 static void begin(router_t *router, reader_t *reader)
 {
-    if (reader->after >= STORE_SEQUENCE_MAX || is_in_memory(router, reader)) {
+    lane_readers_t *readers = readers_of(router, reader);
+    bool goes_on = reader->after < STORE_SEQUENCE_MAX && !is_in_memory(router, reader);
+    if (goes_on && may_have_events(router, reader)) {
+        move(reader, &readers->wanted);
+    } else if (goes_on && router->now_ms < reader->wait_until_ms) {
+        move(reader, &readers->waiting);
+    } else if (document_allowed(router)) {
         answer_from_memory(router, reader);
     } else {
-        move(reader, &readers_of(router, reader)->wanted);
+        fail(router, reader, FABRIC_ERROR_BUSY, "too many queries at once");
     }
 }
 
@@ -370,8 +407,10 @@ void readers_appended(router_t *router, shard_id_t shard, fabric_bytes_t type, f
 
 static void end_list(router_t *router, reader_t **list)
 {
-    while (*list) {
-        fail(router, *list, FABRIC_ERROR_NOT_HOME,
+    reader_t *reader, *next;
+    DL_FOREACH_SAFE(*list, reader, next)
+    {
+        fail(router, reader, FABRIC_ERROR_NOT_HOME,
              "this broker is not the home of the entity's shard any more");
     }
 }
@@ -423,8 +462,10 @@ void readers_destroy(router_t *router)
         lane_readers_t *readers = &router->lanes[i].readers;
         reader_t **lists[] = {&readers->wanted, &readers->reading, &readers->waiting};
         for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
-            while (*lists[k]) {
-                destroy(router, *lists[k]);
+            reader_t *reader, *next;
+            DL_FOREACH_SAFE(*lists[k], reader, next)
+            {
+                destroy(router, reader);
             }
         }
     }

@@ -297,8 +297,8 @@ static bool take_value(const router_t *router, checkpoint_slice_t *slice, events
 /* Takes all of the entity's events that are durable. false: there is no room for all of them. */
 static bool take_history(const router_t *router, checkpoint_slice_t *slice, history_t *history)
 {
-    events_value_t *value;
-    while ((value = history_next_value(history))) {
+    events_value_t *value = NULL;
+    while ((value = history_next_value(history, value))) {
         if (!take_value(router, slice, value)) {
             return false;
         }

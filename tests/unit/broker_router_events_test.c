@@ -4,28 +4,6 @@
 
 #include "core/memory.h"
 
-static const router_slice_t *take_slice(bench_t *bench)
-{
-    driver_pass_alive(bench->driver, bench->driver->config.checkpoint_ms,
-                      (const char *const[]){"w", "c", NULL});
-    const router_slice_t *slice =
-        router_take_slice(bench->driver->router, bench->lane, bench->driver->now_ms);
-    assert_non_null(slice);
-    driver_check(bench->driver);
-    return slice;
-}
-
-static void settle(bench_t *bench)
-{
-    router_slice_done(bench->driver->router, bench->lane, FABRIC_OK, bench->driver->now_ms);
-    driver_check(bench->driver);
-}
-
-static void pass(bench_t *bench, uint64_t ms)
-{
-    driver_pass_alive(bench->driver, ms, (const char *const[]){"w", "c", NULL});
-}
-
 /* The instance ends with a defect, so that the next message begins another activation. */
 static void restart(bench_t *bench)
 {
@@ -119,50 +97,6 @@ static void what_settles_during_a_read_is_not_lost(void **state)
     driver_commit(bench.driver);
     restart(&bench); /* which the second read sees */
     assert_int_equal(read_rows(&bench, 1, 3, true), 0);
-    driver_close(&bench.driver);
-}
-
-static void large_histories_are_told_in_parts(void **state)
-{
-    (void)state;
-    enum { EVENTS = 20, BYTES = 20000 };
-    static uint8_t large[BYTES];
-    bench_t bench = open_events_usually();
-    ask(&bench, REQUEST_DURABLE);
-    assert_true(read_states(&bench, NULL));
-    router_events_t read;
-    assert_true(router_take_events(bench.driver->router, bench.lane, &read));
-    events_collector_t collector = {0};
-    for (unsigned i = 1; i <= EVENTS; i++) {
-        store_event_t event = {.type = fabric_bytes_of("Counter"),
-                               .entity = fabric_bytes_of("a"),
-                               .sequence = i,
-                               .tag = fabric_bytes_of("Paid"),
-                               .version = 1,
-                               .payload = fabric_bytes(large, sizeof large)};
-        events_collect(&collector, &event);
-    }
-    events_collected(&collector);
-    router_events_loaded(bench.driver->router, bench.lane, FABRIC_OK, collector.values,
-                         collector.count, 1, bench.driver->now_ms);
-    free((void *)collector.values);
-    driver_pull(bench.driver);
-    uint64_t next = 1;
-    unsigned parts = 0;
-    for (bool more = true; more; parts++) {
-        const message_entity_events_t *part =
-            &driver_take(bench.driver, "w", KIND_ENTITY_EVENTS)->as.entity_events;
-        journal_events_t events;
-        assert_int_equal(part->first, next);
-        assert_int_equal(journal_events_read(part->events, next, &events), FABRIC_OK);
-        assert_true(events.count > 0 && part->events.size < 80000);
-        next += events.count;
-        more = part->more;
-    }
-    assert_int_equal(next, EVENTS + 1);
-    assert_true(parts >= 5);
-    (void)driver_delivery(bench.driver, "w");
-    driver_check(bench.driver);
     driver_close(&bench.driver);
 }
 
@@ -644,7 +578,6 @@ int main(void)
         cmocka_unit_test(a_history_is_read_in_parts),
         cmocka_unit_test(rows_are_joined_with_memory),
         cmocka_unit_test(what_settles_during_a_read_is_not_lost),
-        cmocka_unit_test(large_histories_are_told_in_parts),
         cmocka_unit_test(a_snapshot_counts_from_its_result_on),
         cmocka_unit_test(a_snapshot_may_come_alone),
         cmocka_unit_test(a_worker_that_cannot_read_the_snapshot_gets_all_events),

@@ -422,6 +422,51 @@ static void send_clear(bench_t *bench)
     wire_writer_destroy(&argument);
 }
 
+/* Its entity is cleared, while somebody reads the entity's events: the state is read again. */
+static void a_clear_does_not_say_what_was_stored_before(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    config.lanes = 1;
+    config.state_bytes_free = 0;
+    bench_t bench = open_with(&config);
+    state_value_t *values[2];
+    for (unsigned i = 0; i < 2; i++) {
+        const char *id = i == 0 ? "a" : "b";
+        driver_ask(bench.driver, "c", bench.next++, id, REQUEST_DURABLE);
+        store_state_t row = row_of(5);
+        row.entity = fabric_bytes_of(id);
+        values[i] = state_value_new(&row);
+    }
+    driver_commit(bench.driver);
+    router_t *router = bench.driver->router;
+    router_states_t read;
+    assert_true(router_take_states(router, 0, &read));
+    router_states_loaded(router, 0, FABRIC_OK, values, 2, 2, bench.driver->now_ms);
+    driver_pull(bench.driver);
+    const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
+    shard_id_t shard = {(uint32_t)delivery->shard};
+    fabric_bytes_t type = fabric_bytes_of("Counter");
+    (void)driver_delivery(bench.driver, "w");
+    persisted_events_hold(router, shard, type, fabric_bytes_of("a"));
+    send_clear(&bench);
+    assert_non_null(driver_take_batch(bench.driver, 0));
+    change(&bench, delivery, 7);
+    driver_batch_done(bench.driver, 0);
+    driver_check(bench.driver);
+    driver_commit(bench.driver);
+    const state_value_t *value = NULL;
+    assert_false(persisted_look(router, shard, type, fabric_bytes_of("a"), &value));
+    persisted_events_release(router, shard, type, fabric_bytes_of("a"));
+    driver_forget(bench.driver);
+    ask(&bench, REQUEST_DURABLE);
+    store_state_t row = row_of(5);
+    assert_true(read_states(&bench, &row));
+    expect_state(&bench, bytes_of(5));
+    driver_close(&bench.driver);
+}
+
 /* What was given in flight may rest on what has not been stored: it is lost, nobody is to blame,
  * and what comes next begins with what is stored. */
 static void expect_stored_state(bench_t *bench, unsigned amount)
@@ -486,6 +531,7 @@ int main(void)
         cmocka_unit_test(settled_states_are_forgotten_when_there_are_many),
         cmocka_unit_test(states_that_are_read_together_are_all_used),
         cmocka_unit_test(a_change_does_not_say_what_was_stored_before),
+        cmocka_unit_test(a_clear_does_not_say_what_was_stored_before),
         cmocka_unit_test(states_that_wait_for_a_checkpoint_are_bounded),
         cmocka_unit_test(no_state_is_given_while_a_message_is_in_flight),
         cmocka_unit_test(a_change_is_part_of_its_messages_end),

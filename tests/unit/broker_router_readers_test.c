@@ -11,7 +11,7 @@
 #include "core/address.h"
 #include "tests/unit/router_driver.h"
 
-enum { QUERIES_MAX = 256, PART_EVENTS = 1000 };
+enum { QUERIES_MAX = 256, PART_EVENTS = 1000, DOCUMENTS_PER_TICK = 64 };
 
 typedef struct bench {
     driver_t *driver;
@@ -19,13 +19,27 @@ typedef struct bench {
     uint64_t next;
 } bench_t;
 
-static bench_t open(void)
+typedef struct sum {
+    int64_t amount;
+} sum_t;
+static const fabric_field_t sum_fields[] = {FABRIC_I64(sum_t, amount)};
+static const fabric_schema_t sum_schema = FABRIC_SCHEMA("Sum", sum_t, sum_fields);
+
+/* The type appends events, or none (NULL). */
+static bench_t open_with(const fabric_schema_t *event)
 {
+    driver_told.event = (fabric_schema_t *)event;
     bench_t bench = {.driver = driver_open(), .next = 1};
+    driver_told = DRIVER_TOLD_USUALLY;
     uint32_t number = address_shard_number(fabric_bytes_of("a"), DRIVER_SHARDS);
     bench.lane = number % bench.driver->config.lanes;
     driver_client(bench.driver, "c", 1);
     return bench;
+}
+
+static bench_t open(void)
+{
+    return open_with(&sum_schema);
 }
 
 static void close(bench_t *bench)
@@ -297,6 +311,30 @@ static void what_memory_has_next_is_told_at_once(void **state)
     close(&bench);
 }
 
+/* From either end of what memory has. */
+static void each_event_in_memory_is_found(void **state)
+{
+    (void)state;
+    bench_t bench = open();
+    events_value_t *values[2];
+    append_durable(&bench, 4, 13);
+    append(&bench, 14, 15, values);
+    for (uint64_t after = 3; after < 13; after++) {
+        ask(&bench, after, 2, 0);
+        bool is_last = after == 12;
+        expect_events(&bench, after + 1, is_last ? 13 : after + 2, after < 11);
+    }
+    expect_no_read(&bench);
+    for (uint64_t after = 13; after < 18; after++) { /* not durable, or not there */
+        ask(&bench, after, 2, 0);
+        assert_true(take_read(&bench).after == after);
+        loaded(&bench, 1, 0, true);
+        expect_none(&bench);
+    }
+    commit(&bench, values, 2);
+    close(&bench);
+}
+
 static void rows_and_memory_are_joined(void **state)
 {
     (void)state;
@@ -390,6 +428,23 @@ static void what_cannot_be_asked(void **state)
     close(&bench);
 }
 
+/* Nothing is read, or kept in memory. */
+static void a_type_that_appends_no_events_has_none(void **state)
+{
+    (void)state;
+    bench_t bench = open_with(NULL);
+    ask(&bench, 0, 0, 0);
+    expect_none(&bench);
+    expect_no_read(&bench);
+    ask(&bench, 0, 0, 500); /* it may append some meanwhile */
+    expect_no_read(&bench);
+    assert_int_equal(answers(&bench), 0);
+    pass(&bench, 510);
+    expect_none(&bench);
+    assert_int_equal(bench.driver->router->state_bytes, 0);
+    close(&bench);
+}
+
 static void a_query_waits_until_its_time_is_over(void **state)
 {
     (void)state;
@@ -454,6 +509,28 @@ static void there_are_so_many_queries_at_most(void **state)
     close(&bench);
 }
 
+/* What memory has is told at once, to so many of one turn. */
+static void answers_of_one_turn_are_bounded(void **state)
+{
+    (void)state;
+    bench_t bench = open();
+    append_durable(&bench, 1, 2);
+    pass(&bench, 100);
+    for (int i = 0; i < DOCUMENTS_PER_TICK; i++) {
+        ask(&bench, 0, 0, 0);
+    }
+    for (int i = 0; i < DOCUMENTS_PER_TICK; i++) {
+        expect_events(&bench, 1, 2, false);
+    }
+    ask(&bench, 0, 0, 0);
+    expect_error(&bench, FABRIC_ERROR_BUSY);
+    assert_int_equal(bench.driver->router->reader_count, 0);
+    pass(&bench, 100);
+    ask(&bench, 0, 0, 0);
+    expect_events(&bench, 1, 2, false);
+    close(&bench);
+}
+
 static void the_queries_of_a_client_that_is_gone_end(void **state)
 {
     (void)state;
@@ -497,15 +574,18 @@ int main(void)
         cmocka_unit_test(bytes_end_an_answer),
         cmocka_unit_test(queries_of_a_lane_are_read_for_one_by_one),
         cmocka_unit_test(what_memory_has_next_is_told_at_once),
+        cmocka_unit_test(each_event_in_memory_is_found),
         cmocka_unit_test(rows_and_memory_are_joined),
         cmocka_unit_test(memory_keeps_what_a_read_may_miss),
         cmocka_unit_test(a_query_waits_until_an_event_is_durable),
         cmocka_unit_test(a_gap_is_passed_over),
         cmocka_unit_test(what_cannot_be_asked),
+        cmocka_unit_test(a_type_that_appends_no_events_has_none),
         cmocka_unit_test(a_query_waits_until_its_time_is_over),
         cmocka_unit_test(a_read_that_takes_too_long_is_an_error),
         cmocka_unit_test(a_read_that_fails_is_an_error),
         cmocka_unit_test(there_are_so_many_queries_at_most),
+        cmocka_unit_test(answers_of_one_turn_are_bounded),
         cmocka_unit_test(the_queries_of_a_client_that_is_gone_end),
         cmocka_unit_test(the_queries_of_a_lane_that_is_lost_go_elsewhere),
     };

@@ -30,6 +30,28 @@ static inline bench_t open_events_usually(void)
     return open_events(&config);
 }
 
+static inline const router_slice_t *take_slice(bench_t *bench)
+{
+    driver_pass_alive(bench->driver, bench->driver->config.checkpoint_ms,
+                      (const char *const[]){"w", "c", NULL});
+    const router_slice_t *slice =
+        router_take_slice(bench->driver->router, bench->lane, bench->driver->now_ms);
+    assert_non_null(slice);
+    driver_check(bench->driver);
+    return slice;
+}
+
+static inline void settle(bench_t *bench)
+{
+    router_slice_done(bench->driver->router, bench->lane, FABRIC_OK, bench->driver->now_ms);
+    driver_check(bench->driver);
+}
+
+static inline void pass(bench_t *bench, uint64_t ms)
+{
+    driver_pass_alive(bench->driver, ms, (const char *const[]){"w", "c", NULL});
+}
+
 /* Values of the entity, each with one event: `first` to `last` are the numbers that they say, and
  * their sequences. */
 static inline size_t make_rows(events_value_t **values, unsigned first, unsigned last)
