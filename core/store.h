@@ -285,6 +285,7 @@ typedef struct store_slice {
     store_cleared_t *cleared;   /* what came of it, after OK; not NULL where `clear` is not */
     uint64_t settled; /* the rows are complete as of this entry: what the last checkpoint reached */
     uint64_t begun;   /* the entry number that this checkpoint is to reach */
+    uint64_t newest;  /* the largest entry that a row is as of, if that is above `begun` */
     bool last;        /* with this slice the rows are complete as of `begun` */
 } store_slice_t;
 
@@ -504,8 +505,9 @@ typedef struct store_driver {
 
     /* One transaction, which begins with a locking read of the lane's row: FENCED. STORE_LOST, and
      * nothing was changed: the rows are complete neither as of `settled` nor, since the last slice
-     * may be repeated, as of `begun`, or the entry `begun` is not there, as in an older copy of the
-     * database; or an event is there with the sequence of one of these, and is another one. */
+     * may be repeated, as of `begun`, or the entry `begun` or `newest` is not there, as in an older
+     * copy of the database; or an event is there with the sequence of one of these, and is another
+     * one. */
     fabric_error_t (*checkpoint)(store_t *store, const store_hold_t *hold,
                                  const store_slice_t *slice);
     /* Visits the rows of the ranges, range by range. Stops when the bodies of the rows visited

@@ -44,6 +44,7 @@ static void set_key(const fabric_context_t *context, const fabric_ask_t *ask, fa
                  context->delivery->request_id, ask->name ? "name" : "number",
                  ask->name ? ask->name : number);
         call->primary_key = fabric_bytes_of(text);
+        call->cancel_at_deadline = false; /* the next attempt would get that as its answer */
     }
 }
 

@@ -452,17 +452,24 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
     if (ran != 0 && took_ms > 0) {
         handling_look_back(executor, ran, took_ms);
     }
-    if (take_completions(executor) || executor_asks_step(executor)) {
+    if (take_completions(executor)) {
         return true;
     }
     if (executor->ownerships.stopping && executor_stop_step(executor)) {
+        return true;
+    }
+    /* A function that asks again at once may have its answer at once: other work has its turn. */
+    bool others_first = executor->asks.answered;
+    executor->asks.answered = !others_first && executor_asks_step(executor);
+    if (executor->asks.answered) {
         return true;
     }
     entity_retry_lapsed(&executor->entities, now_ms);
     entity_trim_persisted(&executor->entities);
     return ready_step(executor) || inbox_step(executor) || handling_slow_step(executor) ||
            entity_sweep(&executor->entities, now_ms) ||
-           instance_sweep(&executor->entities.instance, now_ms);
+           instance_sweep(&executor->entities.instance, now_ms) ||
+           (others_first && executor_asks_step(executor));
 }
 
 uint64_t executor_next_deadline(const executor_t *executor)

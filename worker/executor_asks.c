@@ -76,8 +76,8 @@ static void end_broken(executor_t *executor, fabric_pending_t *pending, const ch
         result_end_pending_calls(executor, entity);
         entity_end_seen(&executor->entities, entity);
     }
-    if (terminating && entity_is_resident(entity)) {
-        entity_terminate(&executor->entities, entity);
+    if (terminating) {
+        handle_end_terminating(executor, entity);
     }
     pending_destroy(&pending);
 }

@@ -9,6 +9,7 @@ struct executor;
 
 typedef struct executor_asks {
     answers_t *answers;       /* NULL: the executor's entities cannot ask */
+    bool answered;            /* the step before gave an answer */
     schema_memory_t elements; /* of an answer's lists that are views */
 } executor_asks_t;
 

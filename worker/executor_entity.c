@@ -678,13 +678,13 @@ void entity_table_free(entity_table_t *table)
         } else {
             instance_forget(&table->instance, entity);
         }
-        while (entity->pending) {
-            entity_abandon_pending(table, entity, entity->pending);
-        }
-        while (entity->first) {
+        while (entity->first) { /* so that none of these has its turn when a handler is given up */
             waiting_t *waiting = entity->first;
             entity->first = waiting->next;
             free(waiting);
+        }
+        while (entity->pending) {
+            entity_abandon_pending(table, entity, entity->pending);
         }
         entity->queued = false;
         ownership_remove_entity(entity);

@@ -371,8 +371,7 @@ static void put_completion(executor_t *executor, entity_t *entity, const fabric_
     }
 }
 
-/* The instance was to end with the handler that has ended: a defect has ended it before. */
-static void end_terminating(executor_t *executor, entity_t *entity)
+void handle_end_terminating(executor_t *executor, entity_t *entity)
 {
     if (entity_is_resident(entity)) {
         entity_terminate(&executor->entities, entity);
@@ -413,7 +412,7 @@ static void complete_stored(executor_t *executor, entity_t *entity, fabric_pendi
         stored_take_back(executor, entity);
     }
     if (terminating) {
-        end_terminating(executor, entity);
+        handle_end_terminating(executor, entity);
     }
 }
 

@@ -52,6 +52,8 @@ FABRIC_MUST_USE bool handle_again(executor_t *executor, const entity_t *entity,
 void handle_completion(executor_t *executor, fabric_pending_t **pending);
 /* The crash notes say that the request's handler runs; 0: none does. */
 void handling_note_request(const executor_t *executor, uint64_t request_id);
+/* The instance was to end with the handler that has ended; a defect may have ended it before. */
+void handle_end_terminating(executor_t *executor, entity_t *entity);
 /* Tells people that an instance which was wanted without a message could not be built. */
 void handling_report_not_woken(executor_t *executor, const entity_t *entity);
 /* Gives up a pending handler: its outcome will be dropped. */

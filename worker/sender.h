@@ -15,7 +15,7 @@
 /* How many asks and tells of a worker are under way at once, at most. */
 #define SENDER_PENDING_MAX 16384u
 /* For how long a worker that stops waits until its tells are accepted, and a finalizer for an
- * answer. */
+ * answer; those of a worker that stops all together. */
 #define SENDER_WAIT_MS 2000u
 
 struct fabric_sender {
@@ -53,6 +53,9 @@ typedef struct sender_config {
 
 /* A sender that opens its client when it is used first. */
 fabric_sender_t *sender_client_new(const sender_config_t *config);
+/* The worker stops: from the first wait on, all waits together have SENDER_WAIT_MS, and those that
+ * come later end as closed. */
+void sender_client_begin_stop(fabric_sender_t *sender);
 /* Waits until tells are accepted, and ends all that is under way: nothing is sent after this.
  * Nobody waits for a message by it. */
 void sender_client_close(fabric_sender_t *sender);

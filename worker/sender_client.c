@@ -36,6 +36,8 @@ typedef struct client_sender {
     pthread_cond_t tells_changed;
     size_t tells;           /* that are not accepted yet */
     log_limiter_t reported; /* under the lock of the tells */
+    atomic_bool stopping;
+    _Atomic uint64_t waits_until_ms; /* of a worker that stops; 0: nobody has waited yet */
 } client_sender_t;
 
 /* A tell, and who it is for. */
@@ -158,17 +160,36 @@ static void cancel(fabric_sender_t *sender, fabric_call_key_t key)
     }
 }
 
+/* For how long a wait may last now. */
+static uint64_t wait_left_ms(client_sender_t *self)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t until_ms = 0;
+    if (!atomic_load(&self->stopping)) {
+        return SENDER_WAIT_MS;
+    }
+    if (atomic_compare_exchange_strong(&self->waits_until_ms, &until_ms, now_ms + SENDER_WAIT_MS)) {
+        return SENDER_WAIT_MS;
+    }
+    return now_ms < until_ms ? until_ms - now_ms : 0;
+}
+
 static void wait_for(fabric_sender_t *sender, const fabric_call_t *call, void *reply,
                      fabric_outcome_t *outcome)
 {
     client_sender_t *self = (client_sender_t *)sender;
     const reason_t reason = {""};
-    fabric_error_t error = enter(self);
+    fabric_call_t bounded = *call;
+    uint64_t left_ms = wait_left_ms(self);
+    fabric_error_t error = left_ms > 0 ? enter(self) : FABRIC_ERROR_CLOSED;
     if (error != FABRIC_OK) {
         outcome_of_reason(error, &reason, outcome);
         return;
     }
-    (void)!fabric_client_call(self->client, call, reply, NULL, NULL, outcome);
+    if (bounded.timeout_ms > left_ms) {
+        bounded.timeout_ms = (uint32_t)left_ms;
+    }
+    (void)!fabric_client_call(self->client, &bounded, reply, NULL, NULL, outcome);
     leave(self);
 }
 
@@ -267,6 +288,11 @@ fabric_sender_t *sender_client_new(const sender_config_t *config)
         (fabric_sender_t){.start = start, .cancel = cancel, .tell = tell, .wait = wait_for};
     self->config = *config;
     return &self->port;
+}
+
+void sender_client_begin_stop(fabric_sender_t *sender)
+{
+    atomic_store(&((client_sender_t *)sender)->stopping, true);
 }
 
 static void wait_for_tells(client_sender_t *self)

@@ -6,6 +6,7 @@
 
 #include "core/limits.h"
 #include "core/memory.h"
+#include "core/outcome.h"
 #include "worker/executor_events.h"
 #include "worker/executor_state.h"
 
@@ -22,11 +23,29 @@ static message_deliver_t delivery_of(const testing_fold_t *fold, uint64_t flags)
                                .id = fabric_bytes_of(fold->id)};
 }
 
-/* Makes the instance, in an executor of its own. */
+/* What the instance's finalizers send is not sent: the other instance's count. */
+static fabric_error_t do_not_tell(fabric_sender_t *sender, const fabric_call_t *call)
+{
+    (void)sender;
+    (void)call;
+    return FABRIC_OK;
+}
+
+static void do_not_ask(fabric_sender_t *sender, const fabric_call_t *call, void *reply,
+                       fabric_outcome_t *outcome)
+{
+    (void)sender;
+    (void)call;
+    (void)reply;
+    outcome_of_reason(FABRIC_ERROR_CLOSED, &(reason_t){""}, outcome);
+}
+
+/* Makes the instance, in an executor of its own, which handles no messages. */
 static executor_t *make(const testing_fold_t *fold, work_lease_t *lease)
 {
     static const work_source_t source = {0, 1};
-    executor_t *executor = executor_new(fold->types, NULL, &(executor_hooks_t){0});
+    static fabric_sender_t sender = {.tell = do_not_tell, .wait = do_not_ask};
+    executor_t *executor = executor_new(fold->types, NULL, &(executor_hooks_t){.sender = &sender});
     work_t *order = work_new(WORK_BEGIN, 0, source, 0);
     order->shard = fold_shard;
     order->token = (token_t){1, 1};

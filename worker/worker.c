@@ -15,7 +15,8 @@
 #include "worker/worker_welcome.h"
 
 #define CONNECT_TIMEOUT_MS 5000u
-#define STUCK_WAIT_MS      1000u /* for a handler that outlived the grace time */
+/* For a handler that outlived the grace time, and for finalizers that wait for answers. */
+#define STUCK_WAIT_MS (SENDER_WAIT_MS + 1000u)
 
 struct fabric_worker {
     worker_setup_t setup;
@@ -345,6 +346,9 @@ fabric_error_t fabric_worker_open(const char *url, const fabric_entity_type_t *c
 
 static void stop(fabric_worker_t *worker)
 {
+    if (worker->sender) {
+        sender_client_begin_stop(worker->sender);
+    }
     link_zmq_stop(worker->link);
     if (!end_executors(worker)) {
         worker->stuck = true;

@@ -535,6 +535,7 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .cleared = &slice->cleared,
                                               .settled = checkpoint->settled,
                                               .begun = checkpoint->begun,
+                                              .newest = checkpoint->number,
                                               .last = is_used_up(checkpoint, lane)}};
 }
 

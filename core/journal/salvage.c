@@ -30,8 +30,9 @@ size_t journal_salvage(journal_writer_t *writer, fabric_bytes_t body)
             at++;
             continue;
         }
-        if (record.kind == RECORD_RESULT || record.kind == RECORD_ATTEMPT ||
-            record.kind == RECORD_SENT) {
+        bool is_named = record.kind == RECORD_RESULT && record.state.type.size > 0;
+        if (!is_named && (record.kind == RECORD_RESULT || record.kind == RECORD_ATTEMPT ||
+                          record.kind == RECORD_SENT)) {
             record.entity_hash = find_hash(body, &record);
         }
         journal_put_record(writer, bytes, &record);

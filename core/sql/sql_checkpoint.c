@@ -338,7 +338,7 @@ static fabric_error_t begin_slice(sql_store_t *store, uint32_t lane, const store
     sql_put_u64(store, lane);
     sql_put_u64(store, slice->settled);
     sql_put_u64(store, slice->begun);
-    sql_put_u64(store, slice->begun);
+    sql_put_u64(store, slice->newest > slice->begun ? slice->newest : slice->begun);
     fabric_error_t error = sql_run(store, SQL_CHECKPOINT_BEGIN, 1, &matched);
     return !error && matched == 0 ? FABRIC_ERROR_STORE_LOST : error;
 }

@@ -265,6 +265,20 @@ static void a_slice_needs_the_entry_that_it_is_to_reach(void **state)
     assert_ok(replace_row(fixture, 2, 3, true));
 }
 
+/* Its rows are as of an entry above the one that the checkpoint is to reach. */
+static void a_slice_needs_the_entries_that_its_rows_are_as_of(void **state)
+{
+    store_fixture_t *fixture = *state;
+    append_some(fixture, &fixture->hold, 2, 2);
+    store_slice_t slice = {.begun = 2, .newest = 4};
+    assert_error(FABRIC_ERROR_STORE_LOST,
+                 fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_lane(fixture, 0, 0);
+    slice.newest = 3;
+    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_lane(fixture, 0, 2);
+}
+
 /* The copy has all entries, but its rows are complete as of an earlier one than the writer's: what
  * that checkpoint wrote is only in the journal. */
 static void a_slice_needs_the_checkpoint_before_it(void **state)
@@ -412,6 +426,7 @@ int store_suite_checkpoint(void)
         FOUNDED_TEST(the_number_is_raised_with_the_last_slice),
         FOUNDED_TEST(a_successor_replaces_rows_of_a_checkpoint_that_was_cut_off),
         FOUNDED_TEST(a_slice_needs_the_entry_that_it_is_to_reach),
+        FOUNDED_TEST(a_slice_needs_the_entries_that_its_rows_are_as_of),
         FOUNDED_TEST(a_slice_needs_the_checkpoint_before_it),
         FOUNDED_TEST(a_slice_may_be_repeated_while_its_checkpoint_is_the_last_one),
         FOUNDED_TEST(a_slice_may_have_as_many_rows_as_the_store_says),

@@ -75,7 +75,8 @@ static void clear_entity(memory_database_t *database, uint32_t lane, const store
 static bool has_base(const memory_lane_t *lane, const store_slice_t *slice)
 {
     return (lane->row.number == slice->settled || lane->row.number == slice->begun) &&
-           memory_sequence_find(&lane->entries, slice->begun);
+           memory_sequence_find(&lane->entries,
+                                slice->newest > slice->begun ? slice->newest : slice->begun);
 }
 
 static bool fits(const store_slice_t *slice)

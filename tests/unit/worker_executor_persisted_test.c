@@ -633,6 +633,8 @@ static void an_executor_may_end_with_pending_handlers(void **state)
     fabric_pending_t *first = d->pending;
     exec_state(d, "b", 1, 2, exec_amount(d, 40));
     exec_volatile(d, "b", "Wait");
+    exec_volatile(d, "a", "Wait"); /* these two wait for their turns */
+    exec_volatile(d, "b", "Wait");
     exec_run(d);
     executor_destroy(&d->executor);
     fabric_pending_reply(&first, &(int64_t){1});

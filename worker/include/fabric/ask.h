@@ -111,7 +111,7 @@ typedef struct fabric_ask {
     const void *request;                  /**< struct by message->request */
     const char *name;                     /**< see rule 6, at most 255 bytes; default: its number */
     uint32_t timeout_ms;                  /**< see rule 4; default 30,000 */
-    bool cancel_at_deadline;              /**< as in a client's call */
+    bool cancel_at_deadline;              /**< as in a client's call; not of keyed asks (rule 6) */
     fabric_continue_fn *then;             /**< gets the answer */
     void *argument; /**< given to `then`, such as what fabric_context_allocate() has returned */
 } fabric_ask_t;
