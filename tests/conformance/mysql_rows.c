@@ -1,6 +1,7 @@
 /* How many rows a MySQL or MariaDB server reads: see mysql_rows.h. */
 #include "tests/conformance/mysql_rows.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,6 +164,35 @@ void mysql_outgoing_messages_are_found_by_their_target(void **state)
     assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
     assert_in_range(rows_read(fixture->store), 0, 2 * PAGE + 20);
     free(messages);
+}
+
+/* What the oldest one is takes a few rows of each lane, however many entries its journal has, below
+ * its checkpoint, and above it. */
+void mysql_oldest_message_is_found_without_the_journal(void **state)
+{
+    enum { DOUBLINGS = 17 };
+    store_fixture_t *fixture = *state;
+    for (uint32_t i = 0; i < DOUBLINGS; i++) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "INSERT INTO journal (lane, number, epoch, incarnation, last_id, created_ms,"
+                 " log_bytes, checksum, adopt, calls, body) SELECT lane, number + %u, epoch,"
+                 " incarnation, last_id, created_ms, log_bytes, checksum, 0, '', '' FROM journal"
+                 " WHERE lane = 0 AND number > 0",
+                 1u << i);
+        assert_ok(mysql_execute(sql_store_of(fixture->store), text));
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        char text[100];
+        uint32_t below = i << (DOUBLINGS - 1); /* none, half of them, all */
+        uint64_t oldest = 0;
+        snprintf(text, sizeof text, "UPDATE checkpoint SET number = %u WHERE lane = 0", below);
+        assert_ok(mysql_execute(sql_store_of(fixture->store), text));
+        (void)rows_read(fixture->second);
+        assert_ok(fixture->driver->oldest_outgoing(fixture->second, &oldest));
+        assert_in_range(rows_read(fixture->second), 1, 60);
+        assert_true(oldest > 0);
+    }
 }
 
 /* So do a page of a long history, and a checkpoint that is written again. */

@@ -8,6 +8,8 @@ void mysql_rows_are_found_by_their_key(void **state);
 void mysql_keys_are_listed_by_their_key(void **state);
 /* A page of the messages to one target lane. */
 void mysql_outgoing_messages_are_found_by_their_target(void **state);
+/* The oldest of them, beside 100,000 entries. */
+void mysql_oldest_message_is_found_without_the_journal(void **state);
 /* A page of a long history. */
 void mysql_events_are_found_by_their_key(void **state);
 

@@ -595,6 +595,7 @@ static int server(void)
         FOUNDED_TEST(mysql_events_are_found_by_their_key),
         FOUNDED_TEST(mysql_keys_are_listed_by_their_key),
         FOUNDED_TEST(mysql_outgoing_messages_are_found_by_their_target),
+        FOUNDED_TEST(mysql_oldest_message_is_found_without_the_journal),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }
