@@ -304,8 +304,11 @@ static bool dispatch_wake(executor_t *executor, work_source_t source, const mess
     bool held = ownership && work_source_equal(ownership->source, source) &&
                 ownership->state == OWNERSHIP_CURRENT && lease_holds(executor, ownership);
     output_put_abandoned(&executor->output, source, executor->now_ms);
-    if (!held || !type || !executor_wake(executor, ownership, type, wake)) {
+    fabric_error_t error = held && type ? executor_wake(executor, ownership, type, wake)
+                                        : FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
+    if (error) {
         message_alive_t absent = work_not_woken(wake);
+        absent.error = error == FABRIC_ERROR_SNAPSHOT_UNREADABLE ? (uint64_t)error : 0;
         output_put_alive(&executor->output, source, &absent, executor->now_ms);
     }
     return true;

@@ -48,10 +48,11 @@ struct executor {
 FABRIC_MUST_USE bool executor_stop_step(executor_t *executor);
 /* The caller of a message wants it to end (executor_interrupt.c). */
 void executor_interrupt(executor_t *executor, const work_t *order);
-/* The home wants the entity to have an instance (executor_wake.c); false: it has none, and none can
- * be made now. */
-FABRIC_MUST_USE bool executor_wake(executor_t *executor, ownership_t *ownership,
-                                   const type_entry_t *type, const message_deliver_t *wake);
+/* The home wants the entity to have an instance (executor_wake.c). ENTITY_NOT_ASSIGNED: it has
+ * none, and none can be made now; NOT_BUILT, SNAPSHOT_UNREADABLE: it could not be built. */
+FABRIC_MUST_USE fabric_error_t executor_wake(executor_t *executor, ownership_t *ownership,
+                                             const type_entry_t *type,
+                                             const message_deliver_t *wake);
 /* The ownership's next home has given it to this worker again, and its results are here: instances
  * end that rest on messages which the former home may not have stored (executor_early.c). */
 void executor_end_early(executor_t *executor, ownership_t *ownership);

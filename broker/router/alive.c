@@ -266,27 +266,35 @@ static ownership_t *ownership_of_message(router_t *router, const runner_t *runne
 }
 
 /* The owner may have forgotten the persisted state, or cannot read the snapshot. If something is in
- * flight, that says whether it has, or can. */
-static void forget_given(router_t *router, const ownership_t *ownership,
+ * flight, that says whether it has, or can. Returns whether it may be asked again at once: it gets
+ * all events then. */
+static bool forget_given(router_t *router, const ownership_t *ownership,
                          const message_alive_t *message)
 {
     const entity_t *entity = mailbox_find(router, message->type, message->id);
-    if (!entity || entity->in_flight == 0) {
-        persisted_refused(router, ownership, message->type, message->id);
-        persisted_restart(router, ownership, (persisted_key_t){message->type, message->id, NULL});
+    if (entity && entity->in_flight > 0) {
+        return false;
     }
+    bool again = false;
+    if (message->error == FABRIC_ERROR_SNAPSHOT_UNREADABLE) {
+        again = persisted_unreadable(router, ownership, message->type, message->id);
+    } else {
+        persisted_refused(router, ownership, message->type, message->id);
+    }
+    persisted_restart(router, ownership, (persisted_key_t){message->type, message->id, NULL});
+    return again;
 }
 
 /* The owner could not make the instance that it was asked for. That says nothing of the causes. */
 static void refused(router_t *router, ownership_t *ownership, const message_alive_t *message)
 {
     alive_t *alive = alive_find(router, message->type, message->id);
-    if (ownership->persisted) {
-        forget_given(router, ownership, message);
-    }
+    bool again = ownership->persisted && forget_given(router, ownership, message);
     if (alive && alive->state == ALIVE_WAKING) {
         alive_set_state(router, alive, ALIVE_ASLEEP);
-        back_off(router, ownership);
+        if (!again) {
+            back_off(router, ownership);
+        }
     }
 }
 
@@ -343,7 +351,8 @@ static bool is_name(fabric_bytes_t name)
 fabric_error_t alive_received(router_t *router, runner_t *runner, const message_alive_t *message)
 {
     if (!is_name(message->type) || !is_name(message->id) || message->causes > UINT32_MAX ||
-        message->absent > 1 || (message->absent == 1 && message->causes == 0)) {
+        message->absent > 1 || (message->absent == 1 && message->causes == 0) ||
+        (message->error != 0 && (message->absent == 0 || message->activation == 0))) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     ownership_t *ownership = ownership_of_message(router, runner, message);

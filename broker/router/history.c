@@ -392,8 +392,8 @@ size_t history_loaded(router_t *router, lane_history_t *lane, fabric_error_t err
 
 void history_rest(router_t *router, history_t *history)
 {
-    if (history->fault.excess > 0) {
-        history->unreadable = false; /* all events are too many, so the snapshot is tried again */
+    if (history->fault.excess > 0) { /* all events are too many: the snapshot is tried again */
+        history->begin = history->begin == BEGIN_ALL_TRIED ? BEGIN_SNAPSHOT_AGAIN : BEGIN_SNAPSHOT;
     }
     history->fault = (history_fault_t){0};
     set_stage(router, history, HISTORY_RESTS, NULL);

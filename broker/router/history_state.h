@@ -24,6 +24,15 @@ typedef enum history_stage {
     HISTORY_READY   /* `loaded` and `values` are what comes behind `after` */
 } history_stage_t;
 
+/* What its owner, the `reader`, begins with where there is a snapshot. */
+typedef enum history_begin {
+    BEGIN_SNAPSHOT, /* with that, and the events behind it */
+    /* With all events: it made no instance of the snapshot, and did not say why. */
+    BEGIN_ALL_TRIED,
+    BEGIN_SNAPSHOT_AGAIN, /* with the snapshot: it made none of all events, either */
+    BEGIN_ALL             /* with all events: it has said that it cannot read the snapshot */
+} history_begin_t;
+
 /* Why a history cannot be given to an owner. Zeroed: it can. */
 typedef struct history_fault {
     uint64_t gap;    /* a sequence that is nowhere; 0: none is missing */
@@ -43,8 +52,8 @@ typedef struct history {
     uint64_t last;         /* the sequence of the last event that counts */
     bool in_flight;        /* messages of the entity are */
     uint32_t readers;      /* that join what they read with `values` */
-    bool unreadable;       /* the owner with this token cannot read the snapshot: */
-    token_t reader;
+    history_begin_t begin;
+    token_t reader;        /* of whom `begin` is true */
     struct history **slot; /* READ: its place in lane_history_t.read; else NULL */
     struct history **list; /* WANTED, READ: that it is in */
     struct history *prev, *next;

@@ -179,13 +179,23 @@ static void forget_idle(router_t *router, lane_persisted_t *states, persisted_t 
     }
 }
 
+static history_begin_t begin_of(const history_t *history, const ownership_t *ownership)
+{
+    bool same = history && token_equal(history->reader, ownership->token);
+    return same ? history->begin : BEGIN_SNAPSHOT;
+}
+
+static void set_begin(history_t *history, const ownership_t *ownership, history_begin_t begin)
+{
+    history->begin = begin;
+    history->reader = ownership->token;
+}
+
 /* The snapshot that the owner begins with; NULL: it begins with all events. */
 static const state_value_t *snapshot_of(const persisted_t *state, const ownership_t *ownership)
 {
-    const history_t *history = state->history;
-    bool unreadable =
-        history && history->unreadable && token_equal(history->reader, ownership->token);
-    return unreadable ? NULL : state->newest;
+    history_begin_t begin = begin_of(state->history, ownership);
+    return begin == BEGIN_ALL || begin == BEGIN_ALL_TRIED ? NULL : state->newest;
 }
 
 static uint64_t sequence_of(const state_value_t *snapshot)
@@ -305,7 +315,7 @@ state_value_t *persisted_change(router_t *router, persisted_key_t key, const sto
     }
     set(&state->newest, value);
     if (state->history) {
-        state->history->unreadable = false;
+        state->history->begin = BEGIN_SNAPSHOT;
     }
     router->counters.states_changed++;
     return state_value_share(value);
@@ -384,15 +394,15 @@ void persisted_commit_events(router_t *router, events_value_t **value, uint64_t 
     events_value_drop(value);
 }
 
-void persisted_unreadable(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+bool persisted_unreadable(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                           fabric_bytes_t id)
 {
     persisted_t *state = find(states_of(router, ownership), key_of(type, id));
+    bool had_it = state && ownership->appends && snapshot_of(state, ownership);
     if (state && ownership->appends) {
-        history_t *history = history_of(router, state);
-        history->unreadable = true;
-        history->reader = ownership->token;
+        set_begin(history_of(router, state), ownership, BEGIN_ALL);
     }
+    return had_it;
 }
 
 void persisted_refused(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
@@ -401,8 +411,12 @@ void persisted_refused(router_t *router, const ownership_t *ownership, fabric_by
     persisted_t *state = find(states_of(router, ownership), key_of(type, id));
     if (state && ownership->appends) {
         history_t *history = history_of(router, state);
-        history->unreadable = snapshot_of(state, ownership);
-        history->reader = ownership->token;
+        history_begin_t begin = begin_of(history, ownership);
+        if (begin == BEGIN_SNAPSHOT && state->newest) {
+            set_begin(history, ownership, BEGIN_ALL_TRIED);
+        } else if (begin == BEGIN_ALL_TRIED) {
+            set_begin(history, ownership, BEGIN_SNAPSHOT_AGAIN);
+        }
     }
 }
 

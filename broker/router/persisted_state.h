@@ -98,11 +98,13 @@ events_value_t *persisted_append(router_t *router, const store_event_t *first,
                                  const journal_events_t *events);
 /* They are durable with this entry. Takes the reference. */
 void persisted_commit_events(router_t *router, events_value_t **value, uint64_t number);
-/* The owner cannot read the entity's snapshot: it gets all events instead. */
-void persisted_unreadable(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
+/* The owner cannot read the entity's snapshot: it gets all events instead. false: it got them
+ * before. */
+bool persisted_unreadable(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                           fabric_bytes_t id);
-/* The owner was given what the entity's instance begins with, made none, and does not say why. The
- * next one begins with all events, if that was the snapshot, and else with the snapshot again. */
+/* The owner was given what the entity's instance begins with, made none, and does not say why: the
+ * workers of a former release do not say that they cannot read the snapshot. So it gets all events,
+ * once, and the snapshot again where that is not it. */
 void persisted_refused(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                        fabric_bytes_t id);
 /* The read about `histories` is over. Returns how many there were. */

@@ -118,7 +118,8 @@ static void not_taken(router_t *router, message_t *message, const message_result
     }
     bool first = message->activation == entity->activation; /* sent together */
     if (first && unreadable) {
-        persisted_unreadable(router, entity->ownership, entity_type(entity), entity_id(entity));
+        (void)persisted_unreadable(router, entity->ownership, entity_type(entity),
+                                   entity_id(entity));
     }
     come_back(router, message);
     if (owned && first && not_built) {

@@ -170,18 +170,21 @@ static void keep(bench_t *bench, const message_deliver_t *delivery, const char *
     driver_check(bench->driver);
 }
 
-/* The owner is asked for the instance, and cannot make it. */
-static void refuse(bench_t *bench, const message_deliver_t *delivery)
+/* The owner is asked for the instance, and cannot make it; 0: it does not say why. */
+static void refuse(bench_t *bench, fabric_error_t error)
 {
     assert_int_equal(driver_count(bench->driver, "w", KIND_ALIVE), 1);
-    const message_alive_t *wish = &driver_take(bench->driver, "w", KIND_ALIVE)->as.alive;
-    keep(bench, delivery, "a", 1, wish->activation);
+    message_alive_t answer = driver_take(bench->driver, "w", KIND_ALIVE)->as.alive;
+    answer.absent = 1;
+    answer.error = (uint64_t)error;
+    driver_send(bench->driver, "w", alive, &answer);
+    driver_check(bench->driver);
 }
 
-/* An owner that makes no instance may not be able to read the snapshot. */
-static void an_owner_that_makes_no_instance_gets_all_events(void **state)
+/* Six events, a snapshot of the first three, and a wish. The owner has no instance any more, and
+ * was asked for one. */
+static bench_t open_kept(void)
 {
-    (void)state;
     bench_t bench = open_events_usually();
     ask(&bench, REQUEST_DURABLE);
     store_state_t row = row_of(3);
@@ -195,16 +198,52 @@ static void an_owner_that_makes_no_instance_gets_all_events(void **state)
     driver_commit(bench.driver);
     keep(&bench, &delivery, "a", 1, 0); /* it made place for another one */
     pass(&bench, 1000);
-    refuse(&bench, &delivery);
-    for (int i = 0; i < 2; i++) {
-        pass(&bench, 3000);
-        assert_int_equal(read_rows(&bench, 1, 5, true), 0);
-        assert_string_equal(given(&bench), "none: 1 2 3 4 5 6");
-        refuse(&bench, &delivery);
-        pass(&bench, 6000); /* which it may have had no room for */
-        assert_int_equal(read_rows(&bench, 4, 5, true), 3);
-        assert_string_equal(given(&bench), "snapshot 3: 4 5 6");
-        refuse(&bench, &delivery);
+    return bench;
+}
+
+static void expect_snapshot(bench_t *bench)
+{
+    assert_int_equal(read_rows(bench, 4, 5, true), 3);
+    assert_string_equal(given(bench), "snapshot 3: 4 5 6");
+}
+
+static void expect_all(bench_t *bench)
+{
+    assert_int_equal(read_rows(bench, 1, 5, true), 0);
+    assert_string_equal(given(bench), "none: 1 2 3 4 5 6");
+}
+
+/* An owner that makes no instance may not be able to read the snapshot: so it gets all events,
+ * once. */
+static void an_owner_that_makes_no_instance_gets_all_events(void **state)
+{
+    (void)state;
+    bench_t bench = open_kept();
+    refuse(&bench, FABRIC_OK);
+    pass(&bench, 3000);
+    expect_all(&bench);
+    for (int i = 0; i < 3; i++) {
+        refuse(&bench, FABRIC_OK); /* it may have had no room for it, either */
+        pass(&bench, 6000);
+        expect_snapshot(&bench);
+    }
+    refuse(&bench, FABRIC_ERROR_SNAPSHOT_UNREADABLE);
+    expect_all(&bench);
+    driver_close(&bench.driver);
+}
+
+/* It gets all events at once, and from then on. */
+static void an_owner_says_that_it_cannot_read_the_snapshot(void **state)
+{
+    (void)state;
+    bench_t bench = open_kept();
+    refuse(&bench, FABRIC_ERROR_SNAPSHOT_UNREADABLE);
+    expect_all(&bench);
+    for (int i = 0; i < 3; i++) {
+        refuse(&bench, i == 1 ? FABRIC_ERROR_SNAPSHOT_UNREADABLE : FABRIC_OK);
+        assert_int_equal(read_rows(&bench, 1, 0, true), -1); /* it is not asked at once */
+        pass(&bench, 6000);
+        expect_all(&bench);
     }
     driver_close(&bench.driver);
 }
@@ -289,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_history_that_is_too_large_is_not_given),
         cmocka_unit_test(each_entity_of_a_slice_settles),
         cmocka_unit_test(an_owner_that_makes_no_instance_gets_all_events),
+        cmocka_unit_test(an_owner_says_that_it_cannot_read_the_snapshot),
         cmocka_unit_test(a_kept_entity_with_a_gap_does_not_hold_up_others),
     };
     return cmocka_run_group_tests_name("broker_router_histories", tests, NULL, NULL);

@@ -560,9 +560,9 @@ static void note_alive(executor_driver_t *d, const work_output_t *output)
             assert_int_equal(alive.shard, EXECUTOR_DRIVER_SHARD);
             assert_int_equal(alive.home_epoch, d->home_epoch);
             assert_true(fabric_bytes_equal(alive.type, fabric_bytes_of("Sum")));
-            snprintf(d->alive + size, sizeof d->alive - size, "%s%.*s%u%s", size > 0 ? " " : "",
+            snprintf(d->alive + size, sizeof d->alive - size, "%s%.*s%u%s%s", size > 0 ? " " : "",
                      (int)alive.id.size, (const char *)alive.id.data, (unsigned)alive.causes,
-                     alive.absent ? "-" : "");
+                     alive.absent ? "-" : "", alive.error ? "?" : "");
         }
     }
 }

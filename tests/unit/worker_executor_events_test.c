@@ -479,6 +479,25 @@ static void a_wish_waits_for_the_events(void **state)
     expect_event(d, 2, 1);
 }
 
+/* So that its home gives all events. */
+static void an_answer_to_a_wish_says_that_the_snapshot_cannot_be_read(void **state)
+{
+    executor_driver_t *d = begin_with(state, 3);
+    exec_snapshot(d, 1, 1, 70, exec_amount(d, 1000));
+    exec_events(d, 1, 71, "Added", 2, NULL, 0, false);
+    exec_wake(d, "a", 1, ALIVE_BY_HANDLER);
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-?");
+    exec_wake(d, "a", 1, ALIVE_BY_HANDLER); /* which holds nothing any more */
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-");
+    give(d, 1, 5, 0, 0);
+    exec_wake(d, "a", 1, ALIVE_BY_HANDLER);
+    exec_run(d);
+    assert_string_equal(d->alive, "a1");
+    assert_int_equal(d->defects_told, 0);
+}
+
 static void an_idle_entity_waits_for_its_events_again(void **state)
 {
     executor_driver_t *d = begin(state);
@@ -607,6 +626,7 @@ int main(void)
         EXECUTOR_TEST(what_a_record_cannot_hold_is_a_defect),
         EXECUTOR_TEST(a_wish_waits_for_the_events),
         EXECUTOR_TEST(an_idle_entity_waits_for_its_events_again),
+        EXECUTOR_TEST(an_answer_to_a_wish_says_that_the_snapshot_cannot_be_read),
         EXECUTOR_TEST(one_that_is_kept_alive_and_has_failed_is_absent),
         EXECUTOR_TEST(events_without_an_instance_are_bounded),
         EXECUTOR_TEST(a_cleared_entity_waits_for_its_events_again),
