@@ -48,6 +48,27 @@ void events_value_drop(events_value_t **value)
     *value = NULL;
 }
 
+events_value_t *events_value_join(events_value_t *const *values, size_t count)
+{
+    const events_value_t *first = values[0];
+    wire_writer_t list = {0};
+    journal_events_t events = {.first = first->events.first,
+                               .recorded_ms = first->events.recorded_ms};
+    for (size_t i = 0; i < count; i++) {
+        wire_append(&list, values[i]->events.list.data, values[i]->events.list.size);
+        events.count += values[i]->events.count;
+    }
+    events.list = wire_writer_bytes(&list);
+    store_event_t event = {.type = first->type,
+                           .entity = first->entity,
+                           .shard = first->shard,
+                           .id = first->id,
+                           .number = first->number};
+    events_value_t *joined = events_value_new(&event, &events);
+    wire_writer_destroy(&list);
+    return joined;
+}
+
 /* ---- values of single events ---- */
 
 static bool goes_on(const events_collector_t *collector, const store_event_t *event)

@@ -35,6 +35,10 @@ events_value_t *events_value_share(events_value_t *value);
 /* Sets *value to NULL, which it may be. */
 void events_value_drop(events_value_t **value);
 
+/* One value of so many of one entity that follow each other, for who needs the events alone: it
+ * says of the first one which message it is of, and which entry has it. */
+events_value_t *events_value_join(events_value_t *const *values, size_t count);
+
 /* Makes values of events that come one after the other: one for events that follow each other in
  * their entity, of the same message, up to EVENTS_VALUE_BYTES_GOAL or one. Zeroed: there are none
  * yet. */

@@ -562,9 +562,9 @@ typedef struct store_driver {
 
     /* ---- events of entities ---- */
 
-    /* Visits the rows of the histories, history by history. Stops when the payloads of the rows
-     * visited reach `bytes_max`, also within a history. `*done` gets how many histories were read
-     * to their ends, or limits. */
+    /* Visits the rows of the histories, history by history. Stops when the rows visited reach
+     * `bytes_max` (store_event_bytes), also within a history. `*done` gets how many histories were
+     * read to their ends, or limits. */
     fabric_error_t (*load_events)(store_t *store, uint32_t lane, const store_history_t *histories,
                                   size_t count, uint64_t bytes_max, store_visit_event_fn *visit,
                                   void *context, size_t *done);

@@ -61,6 +61,14 @@ typedef struct store_event {
 
 #define STORE_SEQUENCE_MAX ((uint64_t)INT64_MAX)
 
+/* What an event takes in the memory of who reads it, more or less: small ones take most of it
+ * beside their payloads. */
+static inline uint64_t store_event_bytes(const store_event_t *event)
+{
+    enum { BESIDE = 200 };
+    return BESIDE + event->tag.size + event->payload.size;
+}
+
 /* Which outgoing message. The id was made for the RESULT that has it. It is larger than those of
  * all RESULTs before, so it says the order. */
 typedef struct store_outgoing_key {

@@ -180,7 +180,7 @@ static void send(part_t *part, bool more)
 
 static void add_event(part_t *part, const store_event_t *event)
 {
-    if (part->count > 0 && part->list.size + event->payload.size > PART_BYTES) {
+    if (part->count > 0 && part->list.size + event->tag.size + event->payload.size > PART_BYTES) {
         send(part, true);
     }
     journal_events_put(&part->list, event->tag, event->version, event->payload);
@@ -363,20 +363,48 @@ static bool is_of(const store_history_t *history, const events_value_t *value)
            fabric_bytes_equal(history->name.type, value->type);
 }
 
+/* Whether the second one has the events behind those of the first. */
+static bool follows(const events_value_t *before, const events_value_t *value)
+{
+    return value->events.first == journal_events_last(&before->events) + 1 &&
+           fabric_bytes_equal(before->entity, value->entity) &&
+           fabric_bytes_equal(before->type, value->type);
+}
+
+/* Takes the first of the values, with those behind it that make one with it: an activation asks for
+ * the events alone, and small ones of many messages would take more beside their bytes than these.
+ * Returns how many it has taken. */
+static size_t take_run(router_t *router, history_t *history, events_value_t **values, size_t count)
+{
+    size_t run = 1;
+    size_t bytes = values[0]->events.list.size;
+    while (run < count && follows(values[run - 1], values[run]) &&
+           bytes + values[run]->events.list.size <= EVENTS_VALUE_BYTES_GOAL) {
+        bytes += values[run++]->events.list.size;
+    }
+    events_value_t *joined =
+        run > 1 ? events_value_join(values, run) : events_value_share(values[0]);
+    for (size_t i = 0; i < run; i++) {
+        events_value_drop(&values[i]);
+    }
+    take_value(router, history, joined);
+    return run;
+}
+
 size_t history_loaded(router_t *router, lane_history_t *lane, fabric_error_t error,
                       events_value_t **values, size_t count, size_t done)
 {
     lane->running = false;
     size_t at = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count;) {
         while (at < lane->count && !is_of(&lane->histories[at], values[i])) {
             at++;
         }
         history_t *history = at < lane->count ? lane->read[at] : NULL;
         if (history) {
-            take_value(router, history, values[i]);
+            i += take_run(router, history, &values[i], count - i);
         } else {
-            events_value_drop(&values[i]); /* it has gone with its lane */
+            events_value_drop(&values[i++]); /* it has gone with its lane */
         }
     }
     for (size_t i = 0; i < lane->count && !error; i++) {

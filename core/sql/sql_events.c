@@ -99,7 +99,7 @@ static fabric_error_t load_page(sql_store_t *store, loading_t *loading, size_t i
         history->limit--;
         history->after = event.sequence;
         loading->pages.rows++;
-        loading->pages.bytes += event.payload.size;
+        loading->pages.bytes += store_event_bytes(&event);
         loading->visit(loading->context, index, &event);
     }
     *ended = history->limit == 0 || (count < limit && !is_full(loading));

@@ -247,6 +247,18 @@ static void large_events_come_in_parts(void **state)
     free(large);
 }
 
+/* Small events take more than their payloads where they are read. */
+static void small_events_come_in_parts(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_event_t any = event_of("a", 1);
+    put_many(fixture, "a", 300);
+    store_history_t history = history_of(&any, 0, MANY);
+    load(fixture, 0, &history, 1, 100 * store_event_bytes(&any));
+    assert_int_equal(loaded.done, 0);
+    assert_sequences(1, 100);
+}
+
 /* A checkpoint that was cut off is written again: what is there stays as it is. */
 static void an_event_is_written_once(void **state)
 {
@@ -396,6 +408,7 @@ int store_suite_events(void)
         FOUNDED_TEST(events_are_loaded_after_a_number),
         FOUNDED_TEST(several_histories_are_loaded),
         FOUNDED_TEST(large_events_come_in_parts),
+        FOUNDED_TEST(small_events_come_in_parts),
         FOUNDED_TEST(an_event_is_written_once),
         FOUNDED_TEST(an_event_is_never_changed),
         FOUNDED_TEST(a_state_tells_its_last_event),

@@ -18,7 +18,8 @@ static bool load_history(const memory_lane_t *lane, const store_history_t *histo
             return false;
         }
         visit(context, index, row);
-        *bytes_left -= row->payload.size < *bytes_left ? row->payload.size : *bytes_left;
+        uint64_t bytes = store_event_bytes(row);
+        *bytes_left -= bytes < *bytes_left ? bytes : *bytes_left;
     }
     return true;
 }

@@ -18,6 +18,7 @@ static void read_large(bench_t *bench, unsigned first, unsigned last, size_t siz
         store_event_t event = {.type = fabric_bytes_of("Counter"),
                                .entity = fabric_bytes_of("a"),
                                .sequence = i,
+                               .id = {i},
                                .tag = fabric_bytes_of("Paid"),
                                .version = 1,
                                .payload = fabric_bytes(large, size)};
@@ -54,6 +55,31 @@ static void large_histories_are_told_in_parts(void **state)
     assert_true(parts >= 5);
     (void)driver_delivery(bench.driver, "w");
     driver_check(bench.driver);
+    driver_close(&bench.driver);
+}
+
+/* Of events that were appended by one message each. */
+static void a_history_takes_no_more_memory_than_its_events(void **state)
+{
+    (void)state;
+    enum { EVENTS = 5000, BYTES = 2 };
+    bench_t bench = open_events_usually();
+    ask(&bench, REQUEST_DURABLE);
+    assert_true(read_states(&bench, NULL));
+    uint64_t before = bench.driver->router->state_bytes;
+    read_large(&bench, 1, EVENTS, BYTES, false);
+    assert_in_range(bench.driver->router->state_bytes - before, EVENTS * BYTES, 15 * EVENTS);
+    read_large(&bench, EVENTS + 1, EVENTS + 1, BYTES, true);
+    uint64_t next = 1;
+    while (driver_count(bench.driver, "w", KIND_ENTITY_EVENTS) > 0) {
+        const message_entity_events_t *part =
+            &driver_take(bench.driver, "w", KIND_ENTITY_EVENTS)->as.entity_events;
+        journal_events_t events;
+        assert_int_equal(part->first, next);
+        assert_int_equal(journal_events_read(part->events, next, &events), FABRIC_OK);
+        next += events.count;
+    }
+    assert_int_equal(next, EVENTS + 2);
     driver_close(&bench.driver);
 }
 
@@ -325,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_histories_are_told_in_parts),
+        cmocka_unit_test(a_history_takes_no_more_memory_than_its_events),
         cmocka_unit_test(a_history_that_is_too_large_is_not_given),
         cmocka_unit_test(each_entity_of_a_slice_settles),
         cmocka_unit_test(an_owner_that_makes_no_instance_gets_all_events),
