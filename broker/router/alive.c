@@ -139,6 +139,10 @@ static void go_on(router_t *router, ownership_t *ownership)
             read_states(router, ownership);
             return;
         }
+        if (ownership->persisted && peer_is_filling(router, ownership->owner->peer)) {
+            pause_for(router, ownership, NOT_TAKEN_DELAY_MS);
+            return;
+        }
         alive_set_state(router, alive, ALIVE_WAKING);
         send(router, alive, activation);
     }

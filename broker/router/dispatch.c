@@ -138,6 +138,23 @@ static message_t *next_to_deliver(router_t *router, entity_t *entity)
     return waits || (message && !has_state(router, entity)) ? NULL : message;
 }
 
+/* Whether the owner is to be told first what the entity begins with, which may be large, and has
+ * not read what it was sent. */
+static bool is_held_back(router_t *router, entity_t *entity)
+{
+    const ownership_t *ownership = entity->ownership;
+    return ownership->persisted && peer_is_filling(router, ownership->owner->peer) &&
+           !persisted_is_given(router, ownership, entity_persisted_key(entity));
+}
+
+/* Whether the owner may be given the entity's next message. */
+static bool admits(router_t *router, runner_t *runner, entity_t *entity)
+{
+    bool held_back = is_held_back(router, entity);
+    runner->holds_back = runner->holds_back || held_back;
+    return !held_back && poison_admits(router, runner);
+}
+
 /* `turn`: the entity has waited for credit, and no other entity that waits comes before it. */
 static void dispatch(router_t *router, entity_t *entity, bool turn)
 {
@@ -152,7 +169,7 @@ static void dispatch(router_t *router, entity_t *entity, bool turn)
             return;
         }
         bool first = turn || !runner->waiting;
-        if (!first || !poison_admits(router, runner)) {
+        if (!first || !admits(router, runner, entity)) {
             runner_wait(runner, entity);
             return;
         }
@@ -169,10 +186,11 @@ void entity_dispatch(router_t *router, entity_t *entity)
 
 void runner_dispatch_waiting(router_t *router, runner_t *runner)
 {
+    runner->holds_back = false;
     while (runner->waiting) {
         entity_t *entity = runner->waiting;
         const message_t *message = next_to_deliver(router, entity);
-        if (message && !poison_admits(router, runner)) {
+        if (message && !admits(router, runner, entity)) {
             return; /* and no message overtakes it */
         }
         (void)runner_take_waiting(runner);

@@ -127,7 +127,7 @@ static void runner_tick(router_t *router, runner_t *runner)
         say_goodbye(router, runner); /* its last shard was taken from it when its time was up */
     } else if (router->now_ms - runner->peer->heard_ms > router->config.lease_ms) {
         runner_lost(router, runner); /* whatever it still sends is answered with WHO */
-    } else if (runner_ping(router, runner)) {
+    } else if (runner_ping(router, runner) || runner->holds_back) {
         runner_dispatch_waiting(router, runner);
     }
 }

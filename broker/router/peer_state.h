@@ -86,6 +86,10 @@ void peer_heard(router_t *router, peer_t *peer);
 wire_writer_t *peer_writer(router_t *router, peer_t *peer);
 /* The same for a message of up to so many bytes, which may be nearly as long as a frame may be. */
 wire_writer_t *peer_long_writer(router_t *router, peer_t *peer, size_t bytes);
+/* Whether it reads so slowly that nothing large should be given to it before it has read what is
+ * there: a quarter of what it may hold, so that there is room for what is given at once
+ * (history.c). */
+bool peer_is_filling(const router_t *router, const peer_t *peer);
 /* Tells the peer that it, or what it sent, is refused. */
 void peer_refuse(router_t *router, peer_t *peer, fabric_error_t error, const char *text);
 /* Sends the map to a peer that wants it, now or at one of the next ticks. */

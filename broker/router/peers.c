@@ -293,14 +293,25 @@ static void count_last(router_t *router, peer_t *peer)
     peer->last_bytes = size;
 }
 
-/* Whether the peer reads too slowly: its own frames are too many, or the frames of all peers are,
- * and it holds more than its share. A broker holds frames of many clients. */
-static bool overflows(const router_t *router, const peer_t *peer)
+/* Whether one part in so many of its bounds is reached: its own frames are too many, or the frames
+ * of all peers are, and it holds more than its share. A broker holds frames of many clients. */
+static bool reaches(const router_t *router, const peer_t *peer, unsigned part)
 {
-    uint64_t shared = router->config.memory_bytes_max / 2;
-    return peer->queued_bytes > QUEUED_BYTES_MAX ||
+    uint64_t shared = router->config.memory_bytes_max / 2 / part;
+    return peer->queued_bytes > QUEUED_BYTES_MAX / part ||
            (router->queued_bytes > shared && !peer->member &&
             peer->queued_bytes > shared / router->peer_count);
+}
+
+/* Whether the peer reads too slowly. */
+static bool overflows(const router_t *router, const peer_t *peer)
+{
+    return reaches(router, peer, 1);
+}
+
+bool peer_is_filling(const router_t *router, const peer_t *peer)
+{
+    return reaches(router, peer, 4);
 }
 
 wire_writer_t *peer_long_writer(router_t *router, peer_t *peer, size_t bytes)

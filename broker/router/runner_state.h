@@ -46,6 +46,7 @@ struct runner {
     wire_writer_t appending; /* and of those that append events */
     wire_writer_t early;     /* of its messages with early delivery: type and tag, likewise */
     entity_t *waiting;       /* entities that wait for credit */
+    bool holds_back;         /* the first of them waits until it has read what it was sent */
     UT_hash_handle by_incarnation;
 };
 

@@ -13,10 +13,11 @@ static void read_large(bench_t *bench, unsigned first, unsigned last, size_t siz
     router_events_t read;
     assert_true(router_take_events(bench->driver->router, bench->lane, &read));
     assert_int_equal(read.histories[0].after, first - 1);
+    fabric_bytes_t id = read.histories[0].name.entity;
     events_collector_t collector = {0};
     for (unsigned i = first; i <= last; i++) {
         store_event_t event = {.type = fabric_bytes_of("Counter"),
-                               .entity = fabric_bytes_of("a"),
+                               .entity = id,
                                .sequence = i,
                                .id = {i},
                                .tag = fabric_bytes_of("Paid"),
@@ -29,6 +30,33 @@ static void read_large(bench_t *bench, unsigned first, unsigned last, size_t siz
                          collector.count, ends, bench->driver->now_ms);
     free((void *)collector.values);
     driver_pull(bench->driver);
+}
+
+/* So many events of so many bytes each, of all histories that are wanted. */
+static void read_large_ones(bench_t *bench, unsigned count, size_t size)
+{
+    static uint8_t large[1 << 20];
+    router_events_t read;
+    router_t *router = bench->driver->router;
+    while (router_take_events(router, bench->lane, &read)) {
+        events_collector_t collector = {0};
+        for (size_t i = 0; i < read.count; i++) {
+            store_event_t event = {.type = fabric_bytes_of("Counter"),
+                                   .entity = read.histories[i].name.entity,
+                                   .tag = fabric_bytes_of("Paid"),
+                                   .version = 1,
+                                   .payload = fabric_bytes(large, size)};
+            for (event.sequence = 1; event.sequence <= count; event.sequence++) {
+                events_collect(&collector, &event);
+            }
+        }
+        events_collected(&collector);
+        router_events_loaded(router, bench->lane, FABRIC_OK, collector.values, collector.count,
+                             read.count, bench->driver->now_ms);
+        free((void *)collector.values);
+    }
+    driver_pull(bench->driver);
+    driver_check(bench->driver);
 }
 
 static void large_histories_are_told_in_parts(void **state)
@@ -284,6 +312,82 @@ static const char *id_beside(char id[8], unsigned *next)
     return id;
 }
 
+/* Nothing is stored of any entity as its state. */
+static void read_no_states(bench_t *bench)
+{
+    router_states_t states;
+    router_t *router = bench->driver->router;
+    assert_true(router_take_states(router, bench->lane, &states));
+    router_states_loaded(router, bench->lane, FABRIC_OK, NULL, 0, states.count,
+                         bench->driver->now_ms);
+}
+
+static bench_t open_spacious(void)
+{
+    router_config_t config;
+    driver_config(&config);
+    config.memory_bytes_max = config.state_bytes_free = UINT64_C(1) << 30;
+    return open_events(&config);
+}
+
+/* The owner reads slowly: it is given one large history after the other, and not all at once. */
+static void large_histories_wait_until_the_owner_reads(void **state)
+{
+    (void)state;
+    enum { MIB = 1 << 20, EVENTS = 20, ENTITIES = 5 };
+    char id[8];
+    unsigned next = 0;
+    bench_t bench = open_spacious();
+    snprintf(bench.driver->full, sizeof bench.driver->full, "w");
+    ask(&bench, REQUEST_DURABLE);
+    assert_true(read_states(&bench, NULL)); /* which says in which lane it is */
+    read_large(&bench, 1, EVENTS, MIB, true);
+    for (unsigned i = 1; i < ENTITIES; i++) {
+        driver_ask(bench.driver, "c", bench.next++, id_beside(id, &next), REQUEST_DURABLE);
+        driver_commit(bench.driver);
+        read_no_states(&bench);
+        read_large(&bench, 1, EVENTS, MIB, true);
+        driver_check(bench.driver);
+    }
+    assert_int_equal(driver_counters(bench.driver).overflowed, 0);
+    assert_int_equal(driver_counters(bench.driver).delivered, 1);
+    bench.driver->full[0] = '\0';
+    pass(&bench, 100);
+    assert_int_equal(driver_counters(bench.driver).delivered, ENTITIES);
+    assert_int_equal(driver_count(bench.driver, "w", KIND_DELIVER), ENTITIES);
+    driver_close(&bench.driver);
+}
+
+/* So do those of entities that are kept alive. */
+static void large_histories_of_kept_entities_wait_too(void **state)
+{
+    (void)state;
+    enum { MIB = 1 << 20, EVENTS = 20, ENTITIES = 5 };
+    char id[8];
+    unsigned next = 0;
+    bench_t bench = open_spacious();
+    ask(&bench, REQUEST_DURABLE);
+    read_nothing(&bench);
+    message_deliver_t delivery = *driver_delivery(bench.driver, "w");
+    snprintf(bench.driver->full, sizeof bench.driver->full, "w");
+    for (unsigned i = 0; i < ENTITIES; i++) {
+        keep(&bench, &delivery, id_beside(id, &next), 0, 0);
+        driver_pull(bench.driver);
+    }
+    router_states_t states;
+    while (router_take_states(bench.driver->router, bench.lane, &states)) {
+        router_states_loaded(bench.driver->router, bench.lane, FABRIC_OK, NULL, 0, states.count,
+                             bench.driver->now_ms);
+    }
+    read_large_ones(&bench, EVENTS, MIB);
+    assert_int_equal(driver_counters(bench.driver).overflowed, 0);
+    assert_int_equal(driver_counters(bench.driver).woken, 1);
+    bench.driver->full[0] = '\0';
+    pass(&bench, 500);
+    assert_int_equal(driver_counters(bench.driver).woken, ENTITIES);
+    driver_close(&bench.driver);
+}
+
 /* Answers what is read: nothing is stored, but for one event of `broken`, the second one. Returns
  * how often that was read. */
 static unsigned answer_reads(bench_t *bench, const char *broken)
@@ -356,6 +460,8 @@ int main(void)
         cmocka_unit_test(each_entity_of_a_slice_settles),
         cmocka_unit_test(an_owner_that_makes_no_instance_gets_all_events),
         cmocka_unit_test(an_owner_says_that_it_cannot_read_the_snapshot),
+        cmocka_unit_test(large_histories_wait_until_the_owner_reads),
+        cmocka_unit_test(large_histories_of_kept_entities_wait_too),
         cmocka_unit_test(a_kept_entity_with_a_gap_does_not_hold_up_others),
     };
     return cmocka_run_group_tests_name("broker_router_histories", tests, NULL, NULL);
