@@ -220,7 +220,6 @@ void alive_tick(router_t *router)
 
 /* ---- what workers say ---- */
 
-/* What keeps the entity alive is to become durable. */
 /* The last message of the entity that was delivered early and that the handler at work may be that
  * of, or a later one; 0: there is none. */
 static request_id_t early_of(router_t *router, const lane_batches_t *lane, const alive_t *alive)
@@ -237,6 +236,7 @@ static request_id_t early_of(router_t *router, const lane_batches_t *lane, const
     return message && message->early ? message->stored.id : last;
 }
 
+/* What keeps the entity alive is to become durable. */
 static void want(router_t *router, alive_t *alive, uint32_t causes)
 {
     if (alive->wanted == causes) {

@@ -238,7 +238,7 @@ static bool hears_waits(const client_t *client)
 
 bool message_hears_waits(router_t *router, const message_t *message)
 {
-    const waiter_t *waiter = &message->waiter;
+    const waiter_t *waiter = message->early ? NULL : &message->waiter;
     while (waiter && !hears_waits(client_of(router, message, waiter))) {
         waiter = waiter->next;
     }

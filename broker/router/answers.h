@@ -37,7 +37,8 @@ void message_reject(router_t *router, const message_t *message, fabric_error_t e
                     uint32_t retry_after_ms, const char *text);
 /* The message's shard may have another home: its callers are told to ask there. */
 void message_redirect(router_t *router, const message_t *message);
-/* Whether a caller of the message asked to be told why its calls wait. */
+/* Whether a caller of the message asked to be told why its calls wait. Of one that was delivered
+ * early nobody hears before it is stored: the reason is told when the message is refused again. */
 bool message_hears_waits(router_t *router, const message_t *message);
 /* Tells these callers why the message waits. */
 void message_send_wait(router_t *router, const message_t *message, fabric_error_t error,

@@ -343,6 +343,30 @@ static void a_resend_that_meets_it_hears_nothing_before_it_is_stored(void **stat
     driver_close(&driver);
 }
 
+/* Why a call waits is a hint that its message was accepted. */
+static void nobody_hears_why_it_waits_before_it_is_stored(void **state)
+{
+    (void)state;
+    driver_t *driver = open_early();
+    message_query_t query = {.sequence = 7, .name = fabric_bytes_of("waits")};
+    driver_send(driver, "c1", query, &query);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_NOT_TAKEN,
+                  FABRIC_ERROR_NOT_BUILT);
+    driver_pass_alive(driver, 1000, (const char *const[]){"c1", "w1", NULL});
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_NOT_TAKEN,
+                  FABRIC_ERROR_NOT_BUILT);
+    assert_int_equal(driver_count(driver, "c1", KIND_ANSWER), 0);
+    driver_take_batch(driver, 0);
+    driver_batch_done(driver, 0);
+    driver_pass_alive(driver, 1000, (const char *const[]){"c1", "w1", NULL});
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_NOT_TAKEN,
+                  FABRIC_ERROR_NOT_BUILT);
+    assert_int_equal(driver_take(driver, "c1", KIND_ANSWER)->as.answer.error,
+                     FABRIC_ERROR_NOT_BUILT);
+    driver_close(&driver);
+}
+
 /* ---- what comes behind it ---- */
 
 static void a_volatile_message_behind_it_waits_until_it_is_stored(void **state)
@@ -495,6 +519,7 @@ int main(void)
         TEST(nobody_hears_of_a_message_whose_entry_is_refused),
         TEST(nor_of_one_that_was_not_appended),
         TEST(a_resend_that_meets_it_hears_nothing_before_it_is_stored),
+        TEST(nobody_hears_why_it_waits_before_it_is_stored),
         TEST(a_volatile_message_behind_it_waits_until_it_is_stored),
         TEST(none_is_delivered_beside_a_handler_that_may_be_at_work),
         TEST(a_cancel_ends_it_with_its_own_entry),
