@@ -107,12 +107,23 @@ void message_cancel(router_t *router, message_t *message, call_key_t call)
     }
 }
 
+static void mark(message_t *message)
+{
+    message->cancelled |= !(message->stored.flags & REQUEST_TELL);
+}
+
 /* The request is held, and says so itself when it goes on. */
 static void mark_held(const client_t *client, uint64_t sequence)
 {
-    for (message_t *message = client->held.first; message; message = message->chain) {
-        bool wanted = message->stored.call.sequence == sequence;
-        message->cancelled |= wanted && !(message->stored.flags & REQUEST_TELL);
+    bool several = false;
+    message_t *found = held_calls_find(&client->held.calls, sequence, &several);
+    if (found) {
+        mark(found);
+    }
+    for (found = several ? client->held.first : NULL; found; found = found->chain) {
+        if (found->stored.call.sequence == sequence) {
+            mark(found);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 #ifndef BROKER_ROUTER_CLIENT_STATE_H
 #define BROKER_ROUTER_CLIENT_STATE_H
 
+#include "broker/router/held_calls.h"
 #include "broker/router/peer_state.h"
 #include "broker/router/settled_calls.h"
 
@@ -62,6 +63,7 @@ typedef struct call_decision {
  * arrival. */
 typedef struct held_requests {
     message_t *first, *last; /* chained */
+    held_calls_t calls;      /* the same ones */
     size_t lookups;          /* look-ups of these requests that are not over */
 } held_requests_t;
 

@@ -20,18 +20,25 @@ void request_hold(router_t *router, client_t *client, message_t *message, call_t
         call_wait(client, call, message->deadline_ms);
     }
     router->held++;
-    calls_account(router, client, message->size, 0);
+    calls_account(router, client, message->size + held_call_bytes(), 0);
+    held_calls_add(&held->calls, message);
     message->chain = NULL;
     *(held->first ? &held->last->chain : &held->first) = message;
     held->last = message;
+}
+
+static void take(router_t *router, client_t *client, const message_t *message)
+{
+    router->held--;
+    calls_account(router, client, 0, message->size + held_call_bytes());
+    held_calls_remove(&client->held.calls, message);
 }
 
 message_t *requests_take_held(router_t *router, client_t *client)
 {
     message_t *first = client->held.first;
     for (const message_t *message = first; message; message = message->chain) {
-        router->held--;
-        calls_account(router, client, 0, message->size);
+        take(router, client, message);
     }
     client->held.first = client->held.last = NULL;
     return first;
@@ -44,8 +51,7 @@ message_t *requests_take_ready(router_t *router, client_t *client)
     message_t *last = NULL;
     for (message_t *message = first; message && message->key_outcome != KEY_ASKED;
          message = message->chain) {
-        router->held--;
-        calls_account(router, client, 0, message->size);
+        take(router, client, message);
         last = message;
     }
     if (!last) {

@@ -7,6 +7,14 @@
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
+enum { MANY = 16 };
+
+struct settled_call {
+    uint64_t sequence;
+    request_id_t id; /* of the message */
+    UT_hash_handle hh;
+};
+
 /* The message, if the call still waits for it. */
 static message_t *awaited(router_t *router, const client_t *client, const struct settled_call *call)
 {
@@ -15,29 +23,32 @@ static message_t *awaited(router_t *router, const client_t *client, const struct
     return message && message_find_waiter(message, key) ? message : NULL;
 }
 
-/* The list becomes longer only if most of its calls wait. */
-static void reserve(router_t *router, client_t *client)
+static void drop(settled_calls_t *calls, struct settled_call *call)
+{
+    HASH_DEL(calls->by_sequence, call);
+    free(call);
+}
+
+/* There may be more of them only if most wait. */
+static void drop_ended(router_t *router, client_t *client)
 {
     settled_calls_t *calls = &client->settled_calls;
-    size_t kept = 0;
-    for (size_t i = 0; i < calls->count; i++) {
-        if (awaited(router, client, &calls->list[i])) {
-            calls->list[kept++] = calls->list[i];
+    struct settled_call *call, *next;
+    HASH_ITER(hh, calls->by_sequence, call, next)
+    {
+        if (!awaited(router, client, call)) {
+            drop(calls, call);
         }
     }
-    calls->count = kept;
-    size_t needed = kept > calls->capacity / 2 ? calls->capacity + 1 : kept + 1;
-    calls->list = memory_reserve(calls->list, needed, &calls->capacity, sizeof *calls->list);
+    size_t kept = HASH_COUNT(calls->by_sequence);
+    calls->many = 2 * kept > MANY ? 2 * kept : MANY;
 }
 
 static struct settled_call *find(const settled_calls_t *calls, uint64_t sequence)
 {
-    for (size_t i = calls->count; i > 0; i--) {
-        if (calls->list[i - 1].sequence == sequence) {
-            return &calls->list[i - 1];
-        }
-    }
-    return NULL;
+    struct settled_call *call = NULL;
+    HASH_FIND(hh, calls->by_sequence, &sequence, sizeof sequence, call);
+    return call;
 }
 
 void settled_call_came_again(router_t *router, client_t *client, message_t *message,
@@ -47,11 +58,12 @@ void settled_call_came_again(router_t *router, client_t *client, message_t *mess
     waiter->again = true;
     struct settled_call *call = find(calls, waiter->call.sequence);
     if (!call) {
-        if (calls->count == calls->capacity) {
-            reserve(router, client);
+        if (HASH_COUNT(calls->by_sequence) >= calls->many) {
+            drop_ended(router, client);
         }
-        call = &calls->list[calls->count++];
+        call = memory_allocate_zeroed(1, sizeof *call);
         call->sequence = waiter->call.sequence;
+        HASH_ADD(hh, calls->by_sequence, sequence, sizeof call->sequence, call);
     }
     call->id = message->stored.id;
 }
@@ -64,6 +76,10 @@ message_t *settled_call_find(router_t *router, const client_t *client, uint64_t 
 
 void settled_calls_destroy(client_t *client)
 {
-    free(client->settled_calls.list);
-    client->settled_calls = (settled_calls_t){0};
+    settled_calls_t *calls = &client->settled_calls;
+    struct settled_call *call, *next;
+    HASH_ITER(hh, calls->by_sequence, call, next)
+    {
+        drop(calls, call);
+    }
 }

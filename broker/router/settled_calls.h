@@ -12,13 +12,10 @@
 typedef struct router router_t;
 typedef struct client client_t;
 
-/* Zeroed: none. Those whose messages have ended are dropped when there is no room. */
+/* Zeroed: none. Those whose messages have ended are dropped when there are `many`. */
 typedef struct settled_calls {
-    struct settled_call {
-        uint64_t sequence;
-        request_id_t id; /* of the message */
-    } * list;
-    size_t count, capacity;
+    struct settled_call *by_sequence;
+    size_t many;
 } settled_calls_t;
 
 /* The client has settled on the call of this waiter, and has sent it again: its caller waits for

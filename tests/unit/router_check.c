@@ -137,7 +137,11 @@ static void check_clients(const router_t *router)
         uint64_t own = sizeof *client + check_calls(client);
         const message_t *last = NULL;
         for (const message_t *message = client->held.first; message; message = message->chain) {
-            own += size_of(message);
+            bool several = false;
+            const message_t *found =
+                held_calls_find(&client->held.calls, message->stored.call.sequence, &several);
+            router_expect("a held message", found == message || several, true);
+            own += size_of(message) + held_call_bytes();
             held++;
             looked_up[lane_number(router, message->stored.shard)][message->lookup_round] +=
                 message->lookup_outcome != LOOKUP_NONE;
