@@ -104,6 +104,8 @@ void testbed_restart_worker(testbed_t *bed, uint32_t number);
 void testbed_wait_ready(testbed_t *bed, uint32_t workers);
 /* Waits until no durable message is pending. */
 void testbed_wait_drained(testbed_t *bed);
+/* Waits until rows say all that the journals of the brokers that run do. */
+void testbed_wait_checkpoint(testbed_t *bed);
 /* Kills a process of the cluster with SIGKILL and collects it. A worker's child dies with its
  * supervisor. */
 void testbed_kill(process_t *process);

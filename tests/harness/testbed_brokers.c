@@ -146,6 +146,30 @@ void testbed_wait_drained(testbed_t *bed)
     }
 }
 
+/* Whether all brokers that run answer, and none has entries that wait for a checkpoint. */
+static bool has_rows_of_all(testbed_t *bed)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < bed->cluster.broker_count; i++) {
+        if (process_runs(&bed->cluster.brokers[i])) {
+            json_t *status = status_at(bed, i);
+            const json_t *counters = json_object_get(status, "counters");
+            const json_t *bytes = json_object_get(counters, "journal_bytes");
+            all = all && json_is_integer(bytes) && json_integer_value(bytes) == 0;
+            json_decref(status);
+        }
+    }
+    return all;
+}
+
+void testbed_wait_checkpoint(testbed_t *bed)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    while (!has_rows_of_all(bed)) {
+        testbed_poll(deadline_ms, "a checkpoint");
+    }
+}
+
 void testbed_wait_removed(testbed_t *bed, const char *endpoint)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;

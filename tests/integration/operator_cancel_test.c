@@ -11,7 +11,8 @@
 #include "tests/harness/probe_load.h"
 #include "tests/harness/testbed.h"
 
-enum { BROKERS = 3, SOON_MS = 4000 };
+/* SOON_MS: time enough to tell, to write a checkpoint and to cancel. */
+enum { BROKERS = 3, SOON_MS = 6000 };
 
 static void start(testbed_t *bed)
 {
@@ -176,7 +177,7 @@ static void cancelled_before_its_time_whatever_dies(void **state)
         snprintf(id, sizeof id, "unwanted-%u", i);
         unwanted[i] = tell(bed, id, 2 + i, at_ms);
     }
-    testbed_pause(1500); /* a checkpoint: they have rows */
+    testbed_wait_checkpoint(bed); /* they have rows */
     for (unsigned i = 0; i < 3; i++) {
         CANCEL(unwanted[i]);
     }
@@ -213,7 +214,7 @@ static void one_that_only_the_store_has_is_cancelled(void **state)
     testbed_start(bed, 1);
     int64_t at_ms = clock_wall_ms() + 86400000;
     tell_many(bed, "later", at_ms, ids, MESSAGES);
-    testbed_pause(1500);
+    testbed_wait_checkpoint(bed);
     testbed_kill(&bed->cluster.broker);
     testbed_restart_broker(bed);
     testbed_wait_ready(bed, 1);
@@ -225,7 +226,7 @@ static void one_that_only_the_store_has_is_cancelled(void **state)
     testbed_restart_broker(bed);
     testbed_wait_ready(bed, 1);
     assert_int_equal(testbed_counter(bed->client, "scheduled"), MESSAGES - 2);
-    testbed_pause(1500);
+    testbed_wait_checkpoint(bed);
     testbed_stop_processes(bed);
     char sql[128];
     snprintf(sql, sizeof sql,
@@ -268,6 +269,8 @@ static void a_home_that_does_not_answer_is_named(void **state)
     static invocation_t run;
     static char texts[MESSAGES][24];
     const char *arguments[MESSAGES + 8] = {"fabricctl", "scheduled", "cancel"};
+    static const char *const lease[] = {"--lease-ms", "10000", NULL}; /* longer than it is asked */
+    bed->broker_arguments = lease;
     testbed_start_brokers(bed, BROKERS, 1);
     for (unsigned i = 0; i < MESSAGES; i++) {
         char id[32];
@@ -278,7 +281,7 @@ static void a_home_that_does_not_answer_is_named(void **state)
     }
     arguments[3 + MESSAGES] = "--url";
     arguments[4 + MESSAGES] = bed->cluster.broker_urls[1];
-    arguments[5 + MESSAGES] = "--timeout-ms=700";
+    arguments[5 + MESSAGES] = "--timeout-ms=3000";
     testbed_freeze(&bed->cluster.brokers[0]);
     invocation_run(bed, arguments, NULL, &run);
     assert_true(run.status == 4 || run.status == 5); /* NotConnected, or Timeout */
@@ -286,7 +289,7 @@ static void a_home_that_does_not_answer_is_named(void **state)
     assert_non_null(strstr(run.complaints, " may be in lane "));
     assert_non_null(strstr(run.complaints, ": broker "));
     arguments[5 + MESSAGES] = "--timeout-ms=10000";
-    uint64_t deadline_ms = clock_monotonic_ms() + 60000;
+    uint64_t deadline_ms = clock_monotonic_ms() + 90000;
     do {
         testbed_poll(deadline_ms, "the end of all messages");
         invocation_run(bed, arguments, NULL, &run);
@@ -307,7 +310,7 @@ static void scheduled_messages_are_listed_page_by_page(void **state)
         snprintf(id, sizeof id, "later-%u", i);
         ids[i] = tell(bed, id, i + 1, at_ms + i / 2);
     }
-    testbed_pause(1500);
+    testbed_wait_checkpoint(bed);
     testbed_stop_processes(bed);
     char after[96] = "--after=0:0";
     unsigned found = 0;

@@ -10,7 +10,8 @@
 #include "tests/harness/probe_load.h"
 #include "tests/harness/testbed.h"
 
-enum { MESSAGES = 60, LATE_MS_MAX = 20 };
+/* AHEAD_MS: time enough to tell them. LATE_MS_MAX: far less than any pause or checkpoint. */
+enum { MESSAGES = 60, AHEAD_MS = 2000, LATE_MS_MAX = 50 };
 
 static int64_t due_ms[MESSAGES];
 
@@ -79,7 +80,7 @@ static void test_ip_15_not_before_its_time_and_soon_after(void **state)
 {
     testbed_t *bed = *state;
     start(bed);
-    schedule(bed, MESSAGES, clock_wall_ms() + 1500, 20);
+    schedule(bed, MESSAGES, clock_wall_ms() + (int64_t)machine_scaled(AHEAD_MS), 20);
     assert_int_equal(testbed_counter(bed->client, "dead_letters"), 0);
     testbed_wait_drained(bed);
     int64_t late_ms = check_starts(bed, MESSAGES);
@@ -94,7 +95,7 @@ static void schedules_survive_brokers(void **state)
     start(bed);
     schedule(bed, MESSAGES / 2, clock_wall_ms() + 4000, 10);
     if (alone) {
-        testbed_pause(1500); /* a checkpoint */
+        testbed_wait_checkpoint(bed);
         testbed_kill(&bed->cluster.broker);
         testbed_restart_broker(bed);
     } else {
@@ -164,7 +165,7 @@ static void a_cancelled_ask_is_not_handled(void **state)
         testbed_poll(deadline_ms, "the acceptance");
     }
     call.entity = fabric_entity(PROBE_TYPE, "later-1");
-    call.timeout_ms = 500;
+    call.timeout_ms = 2000; /* it is accepted before that */
     call.cancel_at_deadline = true;
     assert_int_equal(fabric_client_start(bed->client, &call, note_end, &ends[1], &keys[1]),
                      FABRIC_OK);
