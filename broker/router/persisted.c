@@ -331,6 +331,7 @@ void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, f
     }
     state->given = false;
     if (state->history) {
+        state->history->owed = false;
         history_revert(router, state->history);
     }
     if (state->newest == state->durable) {
@@ -390,7 +391,7 @@ void persisted_unreadable(router_t *router, const ownership_t *ownership, fabric
     persisted_t *state = find(states_of(router, ownership), key_of(type, id));
     if (state && ownership->appends) {
         history_t *history = history_of(router, state);
-        history->unreadable = true;
+        history->unreadable = history->owed = true;
         history->reader = ownership->token;
     }
 }
@@ -401,7 +402,7 @@ void persisted_refused(router_t *router, const ownership_t *ownership, fabric_by
     persisted_t *state = find(states_of(router, ownership), key_of(type, id));
     if (state && ownership->appends) {
         history_t *history = history_of(router, state);
-        history->unreadable = snapshot_of(state, ownership);
+        history->unreadable = history->owed = snapshot_of(state, ownership);
         history->reader = ownership->token;
     }
 }
