@@ -45,6 +45,7 @@ typedef struct history {
     uint32_t readers;      /* that join what they read with `values` */
     bool unreadable;       /* the owner with this token cannot read the snapshot: */
     token_t reader;
+    bool certain;          /* it has said so; else that is a guess */
     bool owed;             /* and has not been given all events since: not to be forgotten */
     struct history **slot; /* READ: its place in lane_history_t.read; else NULL */
     struct history **list; /* WANTED, READ: that it is in */

@@ -391,7 +391,7 @@ void persisted_unreadable(router_t *router, const ownership_t *ownership, fabric
     persisted_t *state = find(states_of(router, ownership), key_of(type, id));
     if (state && ownership->appends) {
         history_t *history = history_of(router, state);
-        history->unreadable = history->owed = true;
+        history->unreadable = history->certain = history->owed = true;
         history->reader = ownership->token;
     }
 }
@@ -402,7 +402,10 @@ void persisted_refused(router_t *router, const ownership_t *ownership, fabric_by
     persisted_t *state = find(states_of(router, ownership), key_of(type, id));
     if (state && ownership->appends) {
         history_t *history = history_of(router, state);
-        history->unreadable = history->owed = snapshot_of(state, ownership);
+        const state_value_t *given = snapshot_of(state, ownership);
+        bool known = !given && state->newest && history->certain;
+        history->unreadable = history->owed = given || known;
+        history->certain = known;
         history->reader = ownership->token;
     }
 }

@@ -102,7 +102,8 @@ void persisted_commit_events(router_t *router, events_value_t **value, uint64_t 
 void persisted_unreadable(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                           fabric_bytes_t id);
 /* The owner was given what the entity's instance begins with, made none, and does not say why. The
- * next one begins with all events, if that was the snapshot, and else with the snapshot again. */
+ * next one begins with all events, if that was the snapshot, and else with the snapshot again,
+ * unless the owner has said that it cannot read that. */
 void persisted_refused(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                        fabric_bytes_t id);
 /* The read about `histories` is over. Returns how many there were. */
