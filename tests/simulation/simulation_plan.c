@@ -15,6 +15,7 @@ enum {
     LATE_MS = 1000,      /* where nothing fails, but lanes may be handed over */
     SCHEDULED_EVERY = 6, /* of full runs; some of them fail, too */
     PERSISTED_EVERY = 4,
+    EVENTS_EVERY = 2,
     EARLY_EVERY = 4 /* in how many ways types persist their states */
 };
 
@@ -142,6 +143,21 @@ static void plan_persisted(world_plan_t *plan, const simulation_options_t *optio
     plan->state_bytes_free = seed % 3 == 0 ? 64 << 20 : seed % 3 == 1 ? 1 : 4000;
 }
 
+/* In every second seed in which types persist their states, they append events instead. */
+static void plan_events(world_plan_t *plan, const simulation_options_t *options)
+{
+    static const uint32_t every[] = {1, 3, 10, 0, 2, 100};
+    uint64_t place = options->seed / PERSISTED_EVERY / EARLY_EVERY;
+    if (options->appending || (!options->persisting && place % EVENTS_EVERY == 0)) {
+        plan->events = options->appending ? (1u << SIMULATION_TYPES_MAX) - 1 : plan->persisted;
+        plan->persisted = 0;
+    }
+    plan->snapshot_every = every[options->seed % 6];
+    plan->snapshot_versions = place % 4 < 2;
+    plan->large_events = options->seed % 5 == 3;
+    plan->events_bytes_read = options->seed % 7 < 3 ? 200 : UINT64_MAX;
+}
+
 /* In a fourth of the seeds no type has early delivery, in one all have, in the others two have,
  * one with and one without a persisted state. */
 static void plan_early(world_plan_t *plan, const simulation_options_t *options)
@@ -239,6 +255,7 @@ void world_draw_plan(const simulation_options_t *options)
         plan->faults = plan->store_errors = plan->full = 0;
     }
     plan_persisted(plan, options);
+    plan_events(plan, options);
     plan_early(plan, options);
     plan_kinds(plan, options);
     plan->late_ms = calm && plan->scheduled ? LATE_MS : plan->served_ms;

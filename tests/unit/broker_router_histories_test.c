@@ -221,8 +221,7 @@ static void an_owner_that_cannot_read_the_snapshot_gets_all_events(void **state)
     assert_int_equal(read_rows(&bench, 4, 5, true), 3);
     assert_string_equal(given(&bench), "snapshot 3: 4 5");
     message_deliver_t delivery = *driver_delivery(bench.driver, "w");
-    driver_result(bench.driver, "w", &delivery, STATUS_NOT_TAKEN,
-                  FABRIC_ERROR_SNAPSHOT_UNREADABLE);
+    driver_result(bench.driver, "w", &delivery, STATUS_NOT_TAKEN, FABRIC_ERROR_SNAPSHOT_UNREADABLE);
     assert_int_equal(read_rows(&bench, 1, 5, true), 0);
     assert_string_equal(given(&bench), "none: 1 2 3 4 5");
     delivery = *driver_delivery(bench.driver, "w");
