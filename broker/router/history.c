@@ -118,7 +118,7 @@ void history_destroy(router_t *router, history_t **history)
 bool history_is_held(const history_t *history)
 {
     return history->values || history->stage == HISTORY_WANTED || history->stage == HISTORY_READ ||
-           history->in_flight || history->readers > 0;
+           history->in_flight || history->readers > 0 || history->owed;
 }
 
 void history_begin_flight(history_t *history)
@@ -220,6 +220,7 @@ void history_give(router_t *router, const ownership_t *ownership, history_t *his
     wire_writer_destroy(&part.list);
     history->last = part.message.first - 1;
     history->located = true;
+    history->owed = false;
     set_stage(router, history, HISTORY_RESTS, NULL);
 }
 
@@ -422,6 +423,7 @@ void history_rest(router_t *router, history_t *history)
 {
     if (history->fault.excess > 0) { /* all events are too many: the snapshot is tried again */
         history->begin = history->begin == BEGIN_ALL_TRIED ? BEGIN_SNAPSHOT_AGAIN : BEGIN_SNAPSHOT;
+        history->owed = false;
     }
     history->fault = (history_fault_t){0};
     set_stage(router, history, HISTORY_RESTS, NULL);

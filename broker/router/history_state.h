@@ -54,6 +54,7 @@ typedef struct history {
     uint32_t readers;      /* that join what they read with `values` */
     history_begin_t begin;
     token_t reader;        /* of whom `begin` is true */
+    bool owed;             /* it is to get all events, and has not: not to be forgotten */
     struct history **slot; /* READ: its place in lane_history_t.read; else NULL */
     struct history **list; /* WANTED, READ: that it is in */
     struct history *prev, *next;

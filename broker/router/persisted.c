@@ -341,6 +341,7 @@ void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, f
     }
     state->given = false;
     if (state->history) {
+        state->history->owed = false;
         history_revert(router, state->history);
     }
     if (state->newest == state->durable) {
@@ -400,7 +401,9 @@ bool persisted_unreadable(router_t *router, const ownership_t *ownership, fabric
     persisted_t *state = find(states_of(router, ownership), key_of(type, id));
     bool had_it = state && ownership->appends && snapshot_of(state, ownership);
     if (state && ownership->appends) {
-        set_begin(history_of(router, state), ownership, BEGIN_ALL);
+        history_t *history = history_of(router, state);
+        set_begin(history, ownership, BEGIN_ALL);
+        history->owed = true;
     }
     return had_it;
 }
@@ -417,6 +420,7 @@ void persisted_refused(router_t *router, const ownership_t *ownership, fabric_by
         } else if (begin == BEGIN_ALL_TRIED) {
             set_begin(history, ownership, BEGIN_SNAPSHOT_AGAIN);
         }
+        history->owed = state->newest && !snapshot_of(state, ownership);
     }
 }
 

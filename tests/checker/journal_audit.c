@@ -47,6 +47,7 @@ struct journal_audit {
     audited_message_t *messages;
     audited_kept_t *kept;
     state_audit_t *states;
+    event_audit_t *events;
     const decoded_row_t *row; /* whose records are visited */
 };
 
@@ -55,6 +56,7 @@ journal_audit_t *journal_audit_new(const audit_listener_t *listener)
     journal_audit_t *audit = memory_allocate_zeroed(1, sizeof *audit);
     audit->listener = *listener;
     audit->states = state_audit_new(listener->fault, listener->context);
+    audit->events = event_audit_new(listener->fault, listener->context);
     return audit;
 }
 
@@ -81,6 +83,7 @@ void journal_audit_destroy(journal_audit_t **audit)
         }
         free_kept(*audit);
         state_audit_destroy(&(*audit)->states);
+        event_audit_destroy(&(*audit)->events);
         free(*audit);
         *audit = NULL;
     }
@@ -175,18 +178,24 @@ static void end_message(journal_audit_t *audit, const decoded_record_t *record)
     message->dead = record->kind == DECODED_DEAD;
 }
 
-/* Only a reply leaves a state, and only that of its message's entity. */
-static void take_state(journal_audit_t *audit, const decoded_record_t *record)
+/* Only a reply leaves a state or events, and only those of its message's entity. */
+static void take_effects(journal_audit_t *audit, const decoded_record_t *record)
 {
     const audited_message_t *message = find(audit, record->id);
     if (message && message->entity_hash != decoded_entity_hash(record->type, record->entity)) {
-        say(audit, "request %llu ends with the state of another entity", (ull)record->id);
+        say(audit, "request %llu ends with %s of another entity", (ull)record->id,
+            record->event_count > 0 ? "events" : "the state");
     }
     if (record->status != STATUS_OK) {
-        say(audit, "request %llu ends with status %llu and a state", (ull)record->id,
-            (ull)record->status);
+        say(audit, "request %llu ends with status %llu and %s", (ull)record->id,
+            (ull)record->status, record->event_count > 0 ? "events" : "a state");
     }
-    state_audit_result(audit->states, audit->row->lane, audit->row->number, record);
+    if (record->state.size > 0) {
+        state_audit_result(audit->states, audit->row->lane, audit->row->number, record);
+    }
+    if (record->event_count > 0) {
+        event_audit_result(audit->events, audit->row->lane, audit->row->number, record);
+    }
 }
 
 /* The entity's record; made where there is none. */
@@ -251,8 +260,8 @@ static void take_record(void *context, uint32_t number, const decoded_record_t *
     } else if (record->kind == DECODED_ALIVE) {
         keep_alive(audit, record);
     }
-    if (record->kind == DECODED_RESULT && record->state.size > 0) {
-        take_state(audit, record);
+    if (record->kind == DECODED_RESULT && (record->state.size > 0 || record->event_count > 0)) {
+        take_effects(audit, record);
     }
     if (record->kind != DECODED_ADOPT && record->id > audit->row->last_id) {
         say(audit, "entry %llu of lane %llu has request %llu and a smaller last id",
@@ -396,6 +405,14 @@ void journal_audit_state(journal_audit_t *audit, const audit_state_t *row)
     if (lane) {
         audit_progress_t progress = progress_of(lane);
         state_audit_row(audit->states, row, &progress);
+        event_audit_state(audit->events, row);
+    }
+}
+
+void journal_audit_event(journal_audit_t *audit, const audit_event_t *row)
+{
+    if (lane_of(audit, row->lane)) {
+        event_audit_row(audit->events, row);
     }
 }
 
@@ -445,6 +462,7 @@ void journal_audit_end(journal_audit_t *audit)
                 (ull)audited->checkpoint);
         }
         state_audit_end(audit->states, lane, &progress);
+        event_audit_end(audit->events, lane, &progress);
     }
     const audited_message_t *message;
     const audited_message_t *next;

@@ -223,16 +223,32 @@ static bool is_name(fabric_bytes_t name)
     return name.size >= 1 && name.size <= 255;
 }
 
+static void next_event(cursor_t *cursor, decoded_event_t *event)
+{
+    uint64_t parts = array(cursor);
+    event->tag = string(cursor);
+    event->version = number_below(cursor, 32);
+    event->payload = binary(cursor);
+    cursor->bad = cursor->bad || parts != 3 || !is_name(event->tag);
+}
+
+bool decode_event(fabric_bytes_t *events, decoded_event_t *event)
+{
+    cursor_t cursor = {events->data, events->data + events->size, events->size == 0};
+    if (!cursor.bad) {
+        next_event(&cursor, event);
+    }
+    *events = fabric_bytes(cursor.next, left(&cursor));
+    return !cursor.bad;
+}
+
 static void event_list(cursor_t *cursor, decoded_record_t *record)
 {
     uint64_t count = array(cursor);
     const uint8_t *begin = cursor->next;
     for (uint64_t i = 0; i < count && !cursor->bad; i++) {
-        uint64_t parts = array(cursor);
-        fabric_bytes_t tag = string(cursor);
-        (void)number_below(cursor, 32);
-        (void)binary(cursor);
-        cursor->bad = cursor->bad || parts != 3 || !is_name(tag);
+        decoded_event_t event;
+        next_event(cursor, &event);
     }
     record->event_count = count;
     record->events = fabric_bytes(begin, (size_t)(cursor->next - begin));

@@ -59,6 +59,15 @@ typedef struct decoded_row {
 /* Each of these returns what is wrong, or NULL. */
 const char *decode_record(fabric_bytes_t bytes, decoded_record_t *record);
 
+/* An event of a RESULT. */
+typedef struct decoded_event {
+    fabric_bytes_t tag, payload;
+    uint64_t version;
+} decoded_event_t;
+/* Takes the next event from the front of `events`, which begins as decoded_record_t.events. false:
+ * there are no more, or they are damaged. */
+bool decode_event(fabric_bytes_t *events, decoded_event_t *event);
+
 typedef void decoded_record_fn(void *context, uint32_t number, const decoded_record_t *record);
 /* Visits the records of a body; none after the first that is damaged. */
 const char *decode_body(fabric_bytes_t body, decoded_record_fn *visit, void *context);

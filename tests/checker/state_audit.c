@@ -102,9 +102,9 @@ static audited_state_t *state_of(state_audit_t *audit, uint64_t lane, fabric_byt
 }
 
 /* Of all that a row repeats. */
-static uint64_t hash_of(uint64_t shard, uint64_t version, fabric_bytes_t state)
+static uint64_t hash_of(uint64_t shard, uint64_t version, uint64_t sequence, fabric_bytes_t state)
 {
-    uint64_t columns[2] = {shard, version};
+    uint64_t columns[3] = {shard, version, sequence};
     return XXH3_64bits_withSeed(state.data, state.size, XXH3_64bits(columns, sizeof columns));
 }
 
@@ -118,7 +118,8 @@ void state_audit_result(state_audit_t *audit, uint64_t lane, uint64_t number,
         state->count++;
     }
     state->changes[state->count - 1] =
-        (change_t){number, hash_of(record->shard, record->state_version, record->state)};
+        (change_t){number, hash_of(record->shard, record->state_version, record->state_sequence,
+                                   record->state)};
 }
 
 /* The last change up to an entry; NULL: it had no state. */
@@ -150,7 +151,7 @@ void state_audit_row(state_audit_t *audit, const audit_state_t *row,
     }
     state->has_row = true;
     state->row = row->number;
-    uint64_t hash = hash_of(row->shard, row->version, row->state);
+    uint64_t hash = hash_of(row->shard, row->version, row->sequence, row->state);
     const change_t *change = change_as_of(state, row->number);
     const change_t *same = change_with(state, hash);
     if (row->number > progress->last) {

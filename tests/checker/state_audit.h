@@ -2,7 +2,8 @@
  * have stored: the part of journal_audit.h about persisted states. The last state of an entity
  * counts, entry by entry; of the large ones an entry may have left out all but the last.
  *
- *  - A row has the state, its version and its shard as of the entry whose number it bears.
+ *  - A row has the state, its version, its sequence and its shard as of the entry whose number it
+ *    bears.
  *  - It bears no number beyond the journal, and one no smaller than that of the entity's last
  *    change up to the checkpoint. So it is, with the records above its number, the last state.
  *  - An entity that has changed up to the checkpoint has a row. One that has changed only after the
@@ -21,7 +22,7 @@ typedef void state_audit_fault_fn(void *context, const char *text);
 
 /* A row of `entity_state`. */
 typedef struct audit_state {
-    uint64_t lane, shard, number, version;
+    uint64_t lane, shard, number, version, sequence;
     fabric_bytes_t type, entity, state;
 } audit_state_t;
 

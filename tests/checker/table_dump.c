@@ -166,9 +166,26 @@ static void audit_state(void *context, const fabric_bytes_t *columns)
                          .shard = number_of(columns[3]),
                          .number = number_of(columns[4]),
                          .version = number_of(columns[5]),
-                         .state = columns[6]};
+                         .sequence = number_of(columns[6]),
+                         .state = columns[7]};
     states->count++;
     journal_audit_state(states->audit, &row);
+}
+
+static void audit_event(void *context, const fabric_bytes_t *columns)
+{
+    audit_event_t row = {.lane = number_of(columns[0]),
+                         .type = columns[1],
+                         .entity = columns[2],
+                         .sequence = number_of(columns[3]),
+                         .shard = number_of(columns[4]),
+                         .number = number_of(columns[5]),
+                         .request_id = number_of(columns[6]),
+                         .recorded_ms = (int64_t)number_of(columns[7]),
+                         .tag = columns[8],
+                         .version = number_of(columns[9]),
+                         .payload = columns[10]};
+    journal_audit_event(context, &row);
 }
 
 table_dump_t table_dump_read(testbed_t *bed)
@@ -189,8 +206,13 @@ table_dump_t table_dump_read(testbed_t *bed)
                        audit_kept, audit);
     states_t states = {.audit = audit};
     testbed_query_rows(bed,
-                       "SELECT lane, type, entity, shard, number, version, state FROM entity_state",
+                       "SELECT lane, type, entity, shard, number, version, sequence, state FROM "
+                       "entity_state",
                        audit_state, &states);
+    testbed_query_rows(bed,
+                       "SELECT lane, type, entity, sequence, shard, number, request_id, "
+                       "recorded_ms, tag, version, payload FROM event",
+                       audit_event, audit);
     dump.state_count = states.count;
     journal_audit_end(audit);
     journal_audit_destroy(&audit);

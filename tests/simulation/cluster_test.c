@@ -28,6 +28,7 @@
 #define CLEARED_SEEDS   60
 #define PERSISTED_SEEDS 75
 #define EARLY_SEEDS     80
+#define EVENTS_SEEDS    80
 
 /* What a run is about, for FABRIC_SIMULATION_KIND. */
 typedef struct kind {
@@ -86,6 +87,19 @@ static const kind_t keyed_early = {"keyed_early", {.early = true, .keyed = true}
 static const kind_t restarted_early = {"restarted_early",
                                        {.calm = true, .early = true, .rolling_brokers = true}};
 
+/* All types append events. */
+static const kind_t events = {"events", {.appending = true}};
+static const kind_t taken_events = {"taken_events", {.appending = true, .takeovers = true}};
+static const kind_t failing_events = {"failing_events", {.appending = true, .failing = true}};
+static const kind_t cleared_events = {"cleared_events", {.appending = true, .clearing = true}};
+static const kind_t restarted_events = {"restarted_events",
+                                        {.calm = true, .appending = true, .rolling_brokers = true}};
+static const kind_t early_events = {"early_events", {.early = true, .appending = true}};
+static const kind_t taken_early_events = {"taken_early_events",
+                                          {.early = true, .appending = true, .takeovers = true}};
+static const kind_t cleared_early_events = {"cleared_early_events",
+                                            {.early = true, .appending = true, .clearing = true}};
+
 static const kind_t *const kinds[] = {&usual,
                                       &calm_runs,
                                       &poison,
@@ -118,7 +132,15 @@ static const kind_t *const kinds[] = {&usual,
                                       &failing_early,
                                       &cleared_early,
                                       &keyed_early,
-                                      &restarted_early};
+                                      &restarted_early,
+                                      &events,
+                                      &taken_events,
+                                      &failing_events,
+                                      &cleared_events,
+                                      &restarted_events,
+                                      &early_events,
+                                      &taken_early_events,
+                                      &cleared_early_events};
 
 static const kind_t *present_kind;
 static uint64_t present_seed;
@@ -199,7 +221,8 @@ static void print_result(const simulation_result_t *r)
         "failed builds %llu, kept alive %llu, cancelled %llu, interrupted %llu, attempts %llu, "
         "parked %llu, resumed %llu, unharmed %llu, late us %llu, clears %llu (messages %llu), "
         "states "
-        "%llu (given %llu, read %llu), early %llu (never stored %llu)\n",
+        "%llu (given %llu, read %llu), early %llu (never stored %llu), "
+        "events %llu (snapshots %llu, parts %llu, unreadable %llu, read %llu)\n",
         (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
         (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
         (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->moves, (ull)r->loaded,
@@ -208,7 +231,8 @@ static void print_result(const simulation_result_t *r)
         (ull)r->crashes, (ull)r->unbuilt, (ull)r->alive, (ull)r->cancelled, (ull)r->interrupted,
         (ull)r->attempts, (ull)r->parked, (ull)r->resumed, (ull)r->unharmed, (ull)r->late_us,
         (ull)r->clears, (ull)r->cleared, (ull)r->states, (ull)r->given, (ull)r->reread,
-        (ull)r->early, (ull)r->unstored);
+        (ull)r->early, (ull)r->unstored, (ull)r->appended, (ull)r->snapshots, (ull)r->parts,
+        (ull)r->unreadable, (ull)r->read);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -238,6 +262,11 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->states += one->states;
     sum->given += one->given;
     sum->reread += one->reread;
+    sum->appended += one->appended;
+    sum->snapshots += one->snapshots;
+    sum->parts += one->parts;
+    sum->unreadable += one->unreadable;
+    sum->read += one->read;
     sum->early += one->early;
     sum->unstored += one->unstored;
     sum->cleared += one->cleared;
@@ -399,6 +428,21 @@ static void what_is_handled_early_counts_once_it_is_stored(void **state)
     assert_true(sum.early > 50 * EARLY_SEEDS && sum.unstored > EARLY_SEEDS);
 }
 
+/* Of each message that is stored once, in the order of the lane, and nothing else, whoever reads
+ * them (I4). */
+static void an_entity_is_what_its_events_make(void **state)
+{
+    (void)state;
+    static const kind_t *const all[] = {
+        &events,           &taken_events, &failing_events,     &cleared_events,
+        &restarted_events, &early_events, &taken_early_events, &cleared_early_events};
+    simulation_result_t sum = {0};
+    run_in_turn(all, 8, EVENTS_SEEDS, &sum);
+    assert_true(sum.appended > 50 * EVENTS_SEEDS && sum.snapshots > 10 * EVENTS_SEEDS);
+    assert_true(sum.read > 50 * EVENTS_SEEDS && sum.given > 20 * EVENTS_SEEDS);
+    assert_true(sum.parts > 0 && sum.unreadable > 0);
+}
+
 /* A link that is cut proves nothing about the broker at its end. */
 static void cut_links_between_brokers_fence_nobody(void **state)
 {
@@ -536,6 +580,7 @@ int main(void)
         cmocka_unit_test(a_clear_ends_what_its_entity_has),
         cmocka_unit_test(a_state_is_what_its_stored_messages_make),
         cmocka_unit_test(what_is_handled_early_counts_once_it_is_stored),
+        cmocka_unit_test(an_entity_is_what_its_events_make),
         cmocka_unit_test(cut_links_between_brokers_fence_nobody),
         cmocka_unit_test(a_rolling_restart_of_workers_fails_no_call),
         cmocka_unit_test(a_rolling_restart_of_brokers_fails_no_call),

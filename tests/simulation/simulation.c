@@ -19,6 +19,7 @@ enum {
     WARM_UP_MS = 300,
     /* how long a broker that waits for a slow store may take to learn that it is deposed */
     DEPOSED_MS = 6000,
+    READERS_MS = 30000, /* how long readers of histories may take until they know all */
     LOOK_MS = 20,
     LOST_MAX = 5,   /* entries */
     PUT_BACK_MS = 6 /* an older copy that takes as long to be put back is noticed at once */
@@ -222,6 +223,15 @@ static bool is_anything_pending(void)
     return pending > 0;
 }
 
+static bool is_any_reader_behind(void)
+{
+    bool any = false;
+    for (unsigned i = 0; i < world.plan.clients; i++) {
+        any |= simulated_client_behind(world.clients[i]) != UINT32_MAX;
+    }
+    return any;
+}
+
 void simulation_run(const simulation_options_t *options, simulation_result_t *result)
 {
     *result = (simulation_result_t){.trace_hash = UINT64_C(0xcbf29ce484222325)};
@@ -233,6 +243,7 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     steps_begin();
     partitions_begin();
     world_draw_plan(options);
+    ledger_begin();
     found_cluster();
     start_all();
     if (!options->calm) {
@@ -260,6 +271,10 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     run_until(world.now_us + 2 * 1000 * (uint64_t)world.plan.lease_ms);
     uint64_t until_us = world.now_us + (uint64_t)DEPOSED_MS * 1000;
     while (world.now_us < until_us && !result->failed && is_anything_pending()) {
+        run_until(world.now_us + LOOK_MS * 1000);
+    }
+    until_us = world.now_us + (uint64_t)READERS_MS * 1000;
+    while (world.now_us < until_us && !result->failed && is_any_reader_behind()) {
         run_until(world.now_us + LOOK_MS * 1000);
     }
     if (!result->failed && !world.forgot) {

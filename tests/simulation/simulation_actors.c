@@ -242,6 +242,11 @@ static void run_operation(broker_actor_t *actor, operation_t *operation)
             &life->loader, operation->hold.lane, operation->histories.histories,
             operation->histories.count, operation->histories.bytes_max, &operation->events);
         break;
+    case OPERATION_READING:
+        operation->error =
+            loader_load_events(&life->loader, operation->hold.lane, operation->reading.history, 1,
+                               operation->reading.bytes_max, &operation->events);
+        break;
     case OPERATION_FIND:
         find(life, operation);
         break;

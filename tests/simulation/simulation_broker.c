@@ -290,6 +290,7 @@ static void send_frames(broker_life_t *life)
 {
     router_frame_t frame;
     while (router_next_frame(life->router, &frame)) {
+        check_events_frame_begins();
         check_broker_sends(life->process, network_connection(frame.routing_id), frame.bytes);
         switch (network_route(life->process, frame.routing_id, frame.bytes)) {
         case ROUTED:
@@ -297,6 +298,7 @@ static void send_frames(broker_life_t *life)
             break;
         case ROUTED_BLOCKED:
             life->blocked = true;
+            check_events_frame_blocked();
             router_frame_blocked(life->router, frame.peer);
             break;
         case ROUTED_UNREACHABLE:
@@ -446,6 +448,7 @@ static void stop(process_t *process)
 {
     broker_life_t *life = broker_life_now(process);
     check_accounts(life);
+    check_events_stand();
     if (life->leave) {
         network_deliver_all(process);
     }

@@ -47,6 +47,7 @@ typedef enum operation_kind {
     OPERATION_SEARCH,         /* `search` -> `rows` */
     OPERATION_STATES,         /* `wanted` -> `states` */
     OPERATION_EVENTS,         /* `histories` -> `events` */
+    OPERATION_READING,        /* `reading` -> `events` */
     /* of the finder */
     OPERATION_FIND /* `lookup` -> `answer` */
 } operation_kind_t;
@@ -55,7 +56,7 @@ typedef enum operation_kind {
 typedef struct operation {
     operation_kind_t kind;
     fabric_error_t error;
-    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, SEARCH, STATES, EVENTS, FIND: the lane only */
+    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, SEARCH, STATES, EVENTS, READING, FIND: the lane */
     uint64_t number, log_bytes;
     append_part_t parts[SIMULATION_LANES_MAX];
     size_t part_count;
@@ -69,6 +70,7 @@ typedef struct operation {
     router_states_t wanted;
     loaded_states_t states;
     router_events_t histories;
+    router_reading_t reading;
     loaded_events_t events;
     bool ended;
     message_chain_t rows;

@@ -42,6 +42,7 @@ void check_free(void)
     check_ends_free();
     check_alive_free();
     check_states_free();
+    check_events_free();
     free(watch.calls);
     free(watch.runs);
     free(watch.by_key);
@@ -490,6 +491,16 @@ void check_broker_sends(process_t *broker, const channel_t *connection, fabric_b
             if (!message_get_entity_state(&body, &given)) {
                 check_state_given(broker, &given);
             }
+        } else if (kind == KIND_ENTITY_EVENTS) {
+            message_entity_events_t given;
+            if (!message_get_entity_events(&body, &given)) {
+                check_events_given(broker, &given);
+            }
+        } else if (kind == KIND_ANSWER) {
+            message_answer_t answer;
+            if (!message_get_answer(&body, &answer)) {
+                check_events_told(broker, &answer);
+            }
         } else if (kind == KIND_ASSIGN) {
             message_assign_t assign;
             if (!message_get_assign(&body, &assign)) {
@@ -528,6 +539,11 @@ static bool get_result(wire_reader_t *body, message_kind_t kind, message_result_
         *result = work_result_of_state(&with_state);
         return true;
     }
+    message_result_events_t with_events;
+    if (kind == KIND_RESULT_EVENTS && !message_get_result_events(body, &with_events)) {
+        *result = work_result_of_events(&with_events);
+        return true;
+    }
     return kind == KIND_RESULT && !message_get_result(body, result);
 }
 
@@ -546,6 +562,7 @@ static void each_result(fabric_bytes_t frame, const process_t *broker,
         message_result_t result;
         if (!message_open(&body, &kind) && get_result(&body, kind, &result)) {
             watched_run_t *run = run_of_result(&result);
+            world.result->unreadable += broker && result.error == FABRIC_ERROR_SNAPSHOT_UNREADABLE;
             if (run) {
                 visit(broker, &result, run);
             }
@@ -656,6 +673,7 @@ void check_final(void)
         check_call_at_end(i);
     }
     check_store_at_end();
+    check_events_at_end();
     check_maps_at_end();
     check_poison();
     check_failing_at_end();

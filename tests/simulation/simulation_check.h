@@ -128,10 +128,33 @@ void check_handled(uint32_t run, const process_t *worker, instance_run_t how);
 bool check_changes_state(uint32_t call);
 /* The same of the stored message with this request id, of a type whose states are stored. */
 bool check_leaves_any_state(uint64_t request_id);
+/* The same, which appends events; and its call. */
+bool check_appends_any(uint64_t request_id);
+uint32_t check_call_of(uint64_t request_id);
 /* The chain with one more request. */
 uint64_t check_chain(uint64_t chain, uint64_t request_id);
 /* The run has left its entity with this state, as long as it counts. */
 void check_leaves_state(uint32_t run, uint32_t handled, uint64_t chain);
+/* Whether the entity appends events, and how many with the call's message. */
+bool check_has_events(unsigned entity);
+uint32_t check_events_of(uint32_t call);
+/* The chain with one more event. */
+typedef struct ledger_event ledger_event_t;
+uint64_t check_event_chain(uint64_t chain, const ledger_event_t *event);
+/* The run begins on this state of its entity, with the first message of an instance or not. */
+void check_begins_with(uint32_t run, uint32_t handled, uint64_t chain, bool first);
+/* A slice of a lane is written. */
+void check_event_slice(uint32_t lane, const store_slice_t *slice);
+/* What stands in the store, with the entries above the checkpoints, has all events so far. */
+void check_events_stand(void);
+/* What a broker is about to send is looked at, and then cannot be sent: it will be again. */
+void check_events_frame_begins(void);
+void check_events_frame_blocked(void);
+/* A reader of an entity's events gets an answer to a query behind `*after`, which is moved on;
+ * `*more`: there are more. */
+void check_events_read(unsigned entity, fabric_bytes_t document, uint64_t *after, bool *more);
+/* How many events the entity has. */
+uint64_t check_event_count(unsigned entity);
 /* An instance of the entity cannot be built. */
 void check_unbuilt(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker);
 /* An instance of the entity is to be built. */

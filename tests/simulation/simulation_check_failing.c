@@ -147,6 +147,7 @@ void check_handled(uint32_t run, const process_t *worker, instance_run_t how)
                 world.now_us + 2 * TICK_US < entity->failed_us + idle_us;
     same &= !check_may_be_cleared(call);                 /* which ends the instance */
     same &= !check_is_persisted(call);                   /* simulation_check_persisted.c */
+    same &= !check_has_events(call->entity);             /* simulation_check_events.c */
     if (same && how.entries == 0 && how.delivery == 1) { /* one that it has seen ends it */
         world_fail("entity %u: call %u is handled on a new state, and the one before it has only "
                    "failed",

@@ -53,8 +53,7 @@ void check_leaves_state(uint32_t run, uint32_t handled, uint64_t chain)
 
 /* ---- what is stored ---- */
 
-/* Also one that shows whether a lane is served; UINT32_MAX: there is none. */
-static unsigned entity_of(fabric_bytes_t type, fabric_bytes_t id)
+unsigned check_entity_named(fabric_bytes_t type, fabric_bytes_t id)
 {
     for (unsigned entity = 0; entity < ENTITIES_MAX; entity++) {
         ledger_id_t text = ledger_id_of(entity);
@@ -158,6 +157,9 @@ void check_state_stored(const store_entry_t *entry, const journal_record_t *reco
         return;
     }
     const watched_call_t *call = &watch.calls[number];
+    if (check_has_events(call->entity)) {
+        return;
+    }
     check_begun(call, number);
     /* Neither a failure changes a state, nor a message that was cancelled. */
     bool changes = check_is_persisted(call) && check_changes_state(number) &&
@@ -168,7 +170,7 @@ void check_state_stored(const store_entry_t *entry, const journal_record_t *reco
         }
         return;
     }
-    if (!changes || entity_of(left->type, left->entity) != call->entity) {
+    if (!changes || check_entity_named(left->type, left->entity) != call->entity) {
         world_fail("I4: call %u, of entity %u, ends with status %u and a state of %.*s", number,
                    call->entity, record->reply.status, (int)left->entity.size,
                    (const char *)left->entity.data);
@@ -184,10 +186,14 @@ void check_state_stored(const store_entry_t *entry, const journal_record_t *reco
 
 void check_state_given(const process_t *broker, const message_entity_state_t *given)
 {
-    unsigned entity = entity_of(given->type, given->id);
+    unsigned entity = check_entity_named(given->type, given->id);
     ledger_t state = {0};
     world.result->given++;
     if (world.forgot) {
+        return;
+    }
+    if (entity != UINT32_MAX && check_has_events(entity)) {
+        check_snapshot_given(broker, entity, given);
         return;
     }
     if (entity == UINT32_MAX || !is_persisted(entity)) {
@@ -217,6 +223,10 @@ void check_state_given(const process_t *broker, const message_entity_state_t *gi
 void check_state_seen(const watched_call_t *call)
 {
     const watched_run_t *run = &watch.runs[call->run];
+    if (check_has_events(call->entity)) {
+        check_events_seen(call);
+        return;
+    }
     if (check_is_persisted(call) && !world.forgot &&
         !was_stored(&states[call->entity], run->handled, run->chain)) {
         world_fail("I4: volatile call %u was answered by a handler that saw %u changes, and these "
@@ -238,8 +248,11 @@ static void look_at_row(void *context, uint32_t lane, const store_state_t *row)
     if (lane != look->lane) {
         return;
     }
-    unsigned entity = entity_of(row->type, row->entity);
+    unsigned entity = check_entity_named(row->type, row->entity);
     ledger_t state = {0};
+    if (entity != UINT32_MAX && check_has_events(entity)) {
+        return;
+    }
     if (entity == UINT32_MAX || !is_persisted(entity)) {
         world_fail("I4: lane %u has a state of an entity that has none", lane);
         return;
@@ -266,7 +279,7 @@ static void look_at_row(void *context, uint32_t lane, const store_state_t *row)
     of->row_handled = state.handled;
 }
 
-static uint32_t lane_of(unsigned entity)
+uint32_t check_lane_of(unsigned entity)
 {
     for (uint32_t i = 0; i < watch.call_count; i++) {
         if (watch.calls[i].entity == entity && watch.calls[i].request_id != 0) {
@@ -288,7 +301,7 @@ void check_state_rows(uint32_t lane, uint64_t number)
     memory_store_dump_states(SIMULATION_DATABASE, look_at_row, &look);
     for (unsigned i = 0; i < ENTITIES_MAX; i++) {
         bool wants = !states[i].seen && handled_as_of(&states[i], number) > 0;
-        if (wants && lane_of(i) == lane) {
+        if (wants && check_lane_of(i) == lane) {
             world_fail("I4: entity %u has a state, and no row at the checkpoint of %llu", i,
                        (ull)number);
         }
@@ -306,9 +319,10 @@ typedef struct last_states {
 static void take_last(void *context, uint32_t lane, const store_state_t *row)
 {
     last_states_t *last = context;
-    unsigned entity = lane == last->lane ? entity_of(row->type, row->entity) : UINT32_MAX;
+    unsigned entity = lane == last->lane ? check_entity_named(row->type, row->entity) : UINT32_MAX;
     ledger_t state = {0};
-    if (entity != UINT32_MAX && decode(entity, row->version, row->state, &state)) {
+    if (entity != UINT32_MAX && !check_has_events(entity) &&
+        decode(entity, row->version, row->state, &state)) {
         last->handled[entity] = state.handled;
         last->chains[entity] = state.chain;
     }
@@ -325,7 +339,7 @@ void check_states_at_end(uint32_t lane, const journal_fold_t *fold)
     }
     for (unsigned i = 0; i < ENTITIES_MAX; i++) {
         const watched_states_t *of = &states[i];
-        if (of->count > 0 && lane_of(i) == lane &&
+        if (of->count > 0 && check_lane_of(i) == lane &&
             (last.handled[i] != of->count || last.chains[i] != last_chain(of))) {
             world_fail("I4: entity %u: at the end %u changes stand in the store, of %zu", i,
                        last.handled[i], of->count);

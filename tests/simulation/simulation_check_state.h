@@ -97,6 +97,25 @@ void check_state_rows(uint32_t lane, uint64_t number);
 /* At the end: what is stored of a lane, with the entries after its checkpoint folded. */
 void check_states_at_end(uint32_t lane, const journal_fold_t *fold);
 void check_states_free(void);
+/* An entity by its names, also one that shows whether a lane is served; UINT32_MAX: there is none.
+ */
+unsigned check_entity_named(fabric_bytes_t type, fabric_bytes_t id);
+/* The lane of an entity that has stored messages; UINT32_MAX: it has none. */
+uint32_t check_lane_of(unsigned entity);
+/* simulation_check_events.c: an entry is stored, whose records have been looked at otherwise. */
+void check_events_stored(const store_entry_t *entry);
+/* As check_state_given, of an entity that appends events, and the events behind. */
+void check_snapshot_given(const process_t *broker, unsigned entity,
+                          const message_entity_state_t *given);
+void check_events_given(const process_t *broker, const message_entity_events_t *given);
+/* As check_state_seen. */
+void check_events_seen(const watched_call_t *call);
+/* A broker tells the answer to a query, which may be one for events. */
+void check_events_told(const process_t *broker, const message_answer_t *answer);
+/* The rows of a lane are complete as of `number`. */
+void check_event_rows(uint32_t lane, uint64_t number);
+void check_events_at_end(void);
+void check_events_free(void);
 /* The run that an answer of this call comes from; 0, and a failure: none. */
 uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call);
 /* simulation_check_early.c: whether the call's message may be handled before it is stored. */

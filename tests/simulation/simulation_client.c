@@ -30,14 +30,26 @@ enum {
     KEYED_OF_10000 = 7000,
     CANCELS_OF_10000 = 2000,
     SOON_US_MAX = 20000,
-    CANCEL_US_MAX = 1000000
+    CANCEL_US_MAX = 1000000,
+    READERS_MAX = 3, /* of histories, of a client */
+    READ_AGAIN_US_MAX = 100000,
+    READ_WAIT_MS_MAX = 300,
+    ANEW_OF_10000 = 500 /* readers that begin anew */
 };
+
+/* Reads the history of an entity, and follows it. */
+typedef struct reader {
+    unsigned entity;
+    uint64_t after;
+} reader_t;
 
 typedef struct client {
     process_t process;
     session_t *session;
     uint64_t number;
     size_t orders; /* that have not ended */
+    reader_t readers[READERS_MAX];
+    size_t reader_count;
 } client_t;
 
 static client_t *client_of(process_t *process)
@@ -95,9 +107,39 @@ static void take_failure(client_t *client, const call_t *call)
     }
 }
 
+static void on_read(event_t *event);
+
+static void read_later(client_t *client, size_t place)
+{
+    event_t *event = event_new(&client->process, on_read, NULL, 0);
+    event->number = place;
+    event_schedule(event, world.now_us + world_between(0, READ_AGAIN_US_MAX));
+}
+
+/* The answer to a reader, who goes on. */
+static void take_read(client_t *client, const call_t *call)
+{
+    size_t place = (size_t)(uintptr_t)call->context - 1;
+    reader_t *reader = &client->readers[place];
+    bool more = false;
+    if (!call->error) {
+        check_events_read(reader->entity, call->answer, &reader->after, &more);
+    }
+    world_note("read", reader->entity, reader->after, call->error);
+    if (!world.over) {
+        read_later(client, place);
+    }
+}
+
 static void take_done(client_t *client)
 {
     for (call_t *call; (call = session_next_done(client->session));) {
+        if (call->query && call->context) {
+            take_read(client, call);
+            client->orders--;
+            call_destroy(&call);
+            continue;
+        }
         if (call->query) {
             world_note("order.ended", client->process.index, call->error, 0);
             client->orders--;
@@ -157,6 +199,8 @@ static void receive_published(process_t *process, size_t dealer, fabric_bytes_t 
     session_receive(client_of(process)->session, dealer, frame, process_now_ms(process));
 }
 
+static void begin_readers(client_t *client);
+
 static void start(process_t *process)
 {
     client_t *client = client_of(process);
@@ -177,6 +221,7 @@ static void start(process_t *process)
         assert(!error);
         (void)error;
     }
+    begin_readers(client);
     process_touch(process);
 }
 
@@ -425,10 +470,70 @@ void simulated_client_clear(process_t *process, unsigned entity)
     order_entity(client_of(process), "clear", entity);
 }
 
+/* ---- readers of histories ---- */
+
+/* In parts; some wait for an event. Now and then a reader begins anew. */
+static void on_read(event_t *event)
+{
+    static const uint32_t limits[] = {0, 1, 3, 10};
+    client_t *client = client_of(event->process);
+    reader_t *reader = &client->readers[event->number];
+    ledger_id_t id = ledger_id_of(reader->entity);
+    fabric_entity_t entity =
+        fabric_entity(ledger_type(ledger_type_of(reader->entity))->name, id.text);
+    uint64_t now_ms = process_now_ms(event->process);
+    uint64_t wait_ms = world_chance(5000) ? world_between(1, READ_WAIT_MS_MAX) : 0;
+    wire_writer_t argument = {0};
+    call_t *call;
+    reader->after = !world.calm && world_chance(ANEW_OF_10000) ? 0 : reader->after;
+    wire_put_array(&argument, 5);
+    wire_put_bin(&argument, entity.type);
+    wire_put_bin(&argument, entity.id);
+    wire_put_uint(&argument, reader->after);
+    wire_put_uint(&argument, limits[world_random() % (sizeof limits / sizeof limits[0])]);
+    wire_put_uint(&argument, wait_ms);
+    fabric_error_t error =
+        request_build_home_query(entity, "events", wire_writer_bytes(&argument), NULL, &call);
+    assert(!error);
+    (void)error;
+    wire_writer_destroy(&argument);
+    call->context = (void *)(uintptr_t)(event->number + 1);
+    call->deadline_ms = now_ms + wait_ms + ORDER_MAX_MS;
+    client->orders++;
+    session_submit(client->session, call, now_ms);
+    process_touch(event->process);
+}
+
+/* Of some entities that append events, from their first events on. A client without a map does not
+ * find their homes. */
+static void begin_readers(client_t *client)
+{
+    bool reads = world.plan.events > 0 && !(world.plan.mapless & 1u << client->process.index);
+    for (size_t i = 0; reads && i < READERS_MAX; i++) {
+        unsigned entity = (unsigned)(world_random() % world.plan.entities);
+        if (check_has_events(entity)) {
+            client->readers[client->reader_count] = (reader_t){.entity = entity};
+            read_later(client, client->reader_count++);
+        }
+    }
+}
+
+unsigned simulated_client_behind(const process_t *process)
+{
+    const client_t *client = (const client_t *)process;
+    for (size_t i = 0; i < client->reader_count; i++) {
+        if (client->readers[i].after < check_event_count(client->readers[i].entity)) {
+            return client->readers[i].entity;
+        }
+    }
+    return UINT32_MAX;
+}
+
 size_t simulated_client_open_calls(const process_t *process)
 {
     const client_t *client = (const client_t *)process;
-    return session_open_calls(client->session) - client->orders;
+    size_t open = session_open_calls(client->session); /* without those that have just ended */
+    return open > client->orders ? open - client->orders : 0;
 }
 
 process_t *simulated_client_new(unsigned index)

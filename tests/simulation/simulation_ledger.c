@@ -75,6 +75,43 @@ static const fabric_field_t state_fields[] = {
 };
 const fabric_schema_t ledger_state_schema = FABRIC_SCHEMA("LedgerState", ledger_t, state_fields);
 
+static const fabric_field_t event_fields[] = {
+    FABRIC_U32(ledger_event_t, call),
+    FABRIC_U32(ledger_event_t, run),
+    FABRIC_U32(ledger_event_t, index),
+    FABRIC_BYTES_VIEW(ledger_event_t, filler),
+};
+const fabric_schema_t ledger_event_schema =
+    FABRIC_SCHEMA("LedgerEvent", ledger_event_t, event_fields);
+
+static void apply(void *state, const void *event)
+{
+    ledger_t *ledger = state;
+    ledger->handled++;
+    ledger->chain = check_event_chain(ledger->chain, event);
+}
+
+/* The first row is of the past. */
+static const fabric_event_type_t event_types[] = {
+    {"Appended", 1, &ledger_event_schema, apply},
+    {"Appended", 2, &ledger_event_schema, apply},
+    {"Noted", 1, &ledger_event_schema, apply},
+};
+
+const fabric_event_type_t *ledger_event_type(uint32_t index)
+{
+    return &event_types[1 + index % LEDGER_EVENT_TAGS];
+}
+
+fabric_bytes_t ledger_filler(uint32_t call, uint32_t index)
+{
+    static uint8_t bytes[LEDGER_FILLER_MAX];
+    bool large = world.plan.large_events && (call + index) % 4 == 0;
+    size_t size = large ? sizeof bytes : call % 8;
+    memset(bytes, (int)(1 + call % 255), size);
+    return fabric_bytes(bytes, size);
+}
+
 /* The late answer of a pending run. The handle outlives the worker. */
 static void on_answer(event_t *event)
 {
@@ -172,10 +209,21 @@ static bool keep_some(fabric_context_t *context, uint32_t call)
     return false;
 }
 
+static void append_events(fabric_context_t *context, uint32_t call, uint32_t run)
+{
+    uint32_t count = check_events_of(call);
+    for (uint32_t i = 0; i < count; i++) {
+        ledger_event_t event = {call, run, i, ledger_filler(call, i)};
+        fabric_context_append(context, ledger_event_type(i)->tag, &event);
+    }
+}
+
 /* What the message does to the part of the state that is stored, whether it breaks then or not. */
 static void change(fabric_context_t *context, ledger_t *ledger, uint32_t call, uint32_t run)
 {
-    if (check_changes_state(call)) {
+    if (check_has_events(check_watched(call)->entity)) {
+        append_events(context, call, run);
+    } else if (check_changes_state(call)) {
         ledger->handled++;
         ledger->chain = check_chain(ledger->chain, fabric_context_request_id(context));
     }
@@ -196,6 +244,8 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     uint32_t run = check_run(request->call, ledger_worker, fabric_context_request_id(context),
                              (token_t){token.home_epoch, token.owner_sequence});
     uint32_t entries = ((const ledger_t *)state)->entries;
+    const ledger_t *ledger = state;
+    check_begins_with(run, ledger->handled, ledger->chain, entries == 0);
     check_order(context, state, request->call);
     change(context, state, request->call, run);
     bool ends = keep_some(context, request->call);
@@ -275,8 +325,43 @@ static const fabric_entity_type_t failing_types[SIMULATION_TYPES_MAX][4] = {
     LEDGER_TYPES("Loans", .on_failure = FABRIC_SKIP),
     LEDGER_TYPES("Stocks", .defects_to_caller = true)};
 
+/* The types with events, and those of workers whose snapshots have another version. */
+static fabric_entity_type_t eventful[SIMULATION_TYPES_MAX][2];
+
+static fabric_entity_type_t with_events(const fabric_entity_type_t *type, uint32_t version)
+{
+    fabric_entity_type_t made = *type;
+    made.events = event_types;
+    made.event_count = sizeof event_types / sizeof event_types[0];
+    made.state = &ledger_state_schema;
+    made.state_version = version;
+    made.restore = build;
+    made.snapshot_every =
+        world.plan.snapshot_every > 0 ? world.plan.snapshot_every : FABRIC_NO_SNAPSHOTS;
+    return made;
+}
+
+void ledger_begin(void)
+{
+    for (unsigned i = 0; i < SIMULATION_TYPES_MAX; i++) {
+        unsigned form = 2 * (world.plan.early >> i & 1);
+        const fabric_entity_type_t *type =
+            world.plan.failing ? &failing_types[i][form] : &types[i][form];
+        eventful[i][0] = with_events(type, LEDGER_STATE_VERSION);
+        eventful[i][1] = with_events(type, LEDGER_STATE_VERSION + 1);
+    }
+}
+
+const fabric_entity_type_t *ledger_other_type(unsigned number)
+{
+    return world.plan.events >> number & 1 ? &eventful[number][1] : ledger_type(number);
+}
+
 const fabric_entity_type_t *ledger_type(unsigned number)
 {
+    if (world.plan.events >> number & 1) {
+        return &eventful[number][0];
+    }
     unsigned form = (world.plan.persisted >> number & 1) + 2 * (world.plan.early >> number & 1);
     return world.plan.failing ? &failing_types[number][form] : &types[number][form];
 }

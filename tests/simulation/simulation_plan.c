@@ -15,6 +15,7 @@ enum {
     LATE_MS = 1000,      /* where nothing fails, but lanes may be handed over */
     SCHEDULED_EVERY = 6, /* of full runs; some of them fail, too */
     PERSISTED_EVERY = 4,
+    EVENTS_EVERY = 2,
     EARLY_EVERY = 4 /* in how many ways types persist their states */
 };
 
@@ -142,6 +143,21 @@ static void plan_persisted(world_plan_t *plan, const simulation_options_t *optio
     plan->state_bytes_free = seed % 3 == 0 ? 64 << 20 : seed % 3 == 1 ? 1 : 4000;
 }
 
+/* In every second seed in which types persist their states, they append events instead. */
+static void plan_events(world_plan_t *plan, const simulation_options_t *options)
+{
+    static const uint32_t every[] = {1, 3, 10, 0, 2, 100};
+    uint64_t place = options->seed / PERSISTED_EVERY / EARLY_EVERY;
+    if (options->appending || (!options->persisting && place % EVENTS_EVERY == 0)) {
+        plan->events = options->appending ? (1u << SIMULATION_TYPES_MAX) - 1 : plan->persisted;
+        plan->persisted = 0;
+    }
+    plan->snapshot_every = every[options->seed % 6];
+    plan->snapshot_versions = place % 4 < 2;
+    plan->large_events = options->seed % 5 == 3;
+    plan->events_bytes_read = options->seed % 7 < 3 ? 200 : UINT64_MAX;
+}
+
 /* In a fourth of the seeds no type has early delivery, in one all have, in the others two have,
  * one with and one without a persisted state. */
 static void plan_early(world_plan_t *plan, const simulation_options_t *options)
@@ -209,7 +225,9 @@ void world_draw_plan(const simulation_options_t *options)
     plan->delay_us = world_chance(7000) ? 1000 : 8000;
     plan->commit_us = world_chance(7000) ? 1500 : 15000;
     plan->lease_ms = (uint32_t)world_between(300, 1500);
-    plan->served_ms = 60000; /* some stores write few messages in a second */
+    /* Some stores write few messages in a second. A slow one looks calls up that are sent again, one
+     * after the other: each time it reads the whole journal, in small pages. */
+    plan->served_ms = plan->commit_us > 1500 ? 180000 : 60000;
     plan->release_grace_ms = world_chance(5000) ? 500 : (uint32_t)world_between(10, 60);
     if (world_chance(1500)) { /* move a shard, also away from a worker that does not answer */
         plan->workers = (unsigned)world_between(2, WORKERS_MAX);
@@ -239,6 +257,7 @@ void world_draw_plan(const simulation_options_t *options)
         plan->faults = plan->store_errors = plan->full = 0;
     }
     plan_persisted(plan, options);
+    plan_events(plan, options);
     plan_early(plan, options);
     plan_kinds(plan, options);
     plan->late_ms = calm && plan->scheduled ? LATE_MS : plan->served_ms;

@@ -23,6 +23,9 @@ void simulated_client_order(process_t *process, incarnation_t runner, runner_sta
 void simulated_client_resume(process_t *process, unsigned entity);
 /* Clears it, likewise. */
 void simulated_client_clear(process_t *process, unsigned entity);
+/* An entity whose events a reader of the client's has not been told to the last one; UINT32_MAX:
+ * there is none. */
+unsigned simulated_client_behind(const process_t *process);
 size_t simulated_client_open_calls(const process_t *process);
 
 /* Crashes the process, on the message of this request id or for another reason (0). A supervisor
@@ -81,7 +84,18 @@ typedef struct ledger {
     uint32_t entries;
 } ledger_t;
 
+/* Snapshots of types with events have this version, or the next one. */
 enum { LEDGER_STATE_VERSION = 7 };
+
+/* What an entity of a type with events appends, with each message that changes its state. */
+typedef struct ledger_event {
+    uint32_t call, run;
+    uint32_t index;        /* among those of its message */
+    fabric_bytes_t filler; /* so large it is */
+} ledger_event_t;
+
+enum { LEDGER_EVENT_TAGS = 2, LEDGER_EVENTS_MAX = 3 /* of a message */ };
+#define LEDGER_FILLER_MAX 30000u
 
 typedef struct ledger_reply {
     uint32_t call;
@@ -91,10 +105,19 @@ typedef struct ledger_reply {
 #include <fabric/worker.h>
 extern const fabric_schema_t ledger_reply_schema;
 extern const fabric_schema_t ledger_state_schema;
+extern const fabric_schema_t ledger_event_schema;
+/* Which kind of event the one of this index is. */
+const fabric_event_type_t *ledger_event_type(uint32_t index);
+/* What fills it. */
+fabric_bytes_t ledger_filler(uint32_t call, uint32_t index);
 extern const fabric_message_type_t ledger_append; /* durable */
 extern const fabric_message_type_t ledger_peek;   /* volatile */
 /* The type of this number, by the plan of the run. */
 const fabric_entity_type_t *ledger_type(unsigned number);
+/* The same, of a worker whose snapshots others cannot read. */
+const fabric_entity_type_t *ledger_other_type(unsigned number);
+/* Makes the types, as the plan has them. */
+void ledger_begin(void);
 /* The type of an entity, by its index, and its id. */
 unsigned ledger_type_of(unsigned entity);
 typedef struct ledger_id {

@@ -361,7 +361,12 @@ static fabric_error_t simulated_checkpoint(store_t *store, const store_hold_t *h
                                            const store_slice_t *slice)
 {
     world_note("store.slice", hold->lane, slice->put_count, slice->delete_count);
-    FORWARD(MEMORY_STORE_CHECKPOINT, checkpoint(inner_of(store), hold, slice));
+    go(MEMORY_STORE_CHECKPOINT);
+    fabric_error_t error = memory_store_driver.checkpoint(inner_of(store), hold, slice);
+    if (!error) {
+        check_event_slice(hold->lane, slice);
+    }
+    return come(MEMORY_STORE_CHECKPOINT, error);
 }
 
 static fabric_error_t simulated_load_rows(store_t *store, uint32_t lane,
@@ -443,6 +448,17 @@ static fabric_error_t simulated_load_states(store_t *store, uint32_t lane,
             load_states(inner_of(store), lane, names, count, bytes_max, visit, context, done));
 }
 
+static fabric_error_t simulated_load_events(store_t *store, uint32_t lane,
+                                            const store_history_t *histories, size_t count,
+                                            uint64_t bytes_max, store_visit_event_fn *visit,
+                                            void *context, size_t *done)
+{
+    uint64_t bytes =
+        bytes_max < world.plan.events_bytes_read ? bytes_max : world.plan.events_bytes_read;
+    FORWARD(MEMORY_STORE_LOAD,
+            load_events(inner_of(store), lane, histories, count, bytes, visit, context, done));
+}
+
 static fabric_error_t simulated_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
                                           void *context)
 {
@@ -493,4 +509,5 @@ const store_driver_t simulation_store_driver = {
     .list_keys = simulated_list_keys,
     .list_kept = simulated_list_kept,
     .load_states = simulated_load_states,
+    .load_events = simulated_load_events,
 };

@@ -150,8 +150,13 @@ typedef struct world_plan {
     bool failing;       /* types have policies for failing messages (simulation_ledger.c) */
     bool clears;        /* operators clear entities */
     unsigned persisted; /* bits of the types whose states are stored */
-    unsigned early;     /* bits of the types whose durable messages have early delivery */
-    bool deaths;        /* some of those end the processes of workers */
+    unsigned events;    /* bits of the types whose entities append events, and persist no state */
+    uint32_t snapshot_every;    /* of these types; 0: there are no snapshots */
+    bool snapshot_versions;     /* some workers cannot read the snapshots of others */
+    bool large_events;          /* some are so large that an owner gets them in several parts */
+    uint64_t events_bytes_read; /* of a read of rows at most */
+    unsigned early;             /* bits of the types whose durable messages have early delivery */
+    bool deaths;                /* some of those end the processes of workers */
     uint32_t attempts_max;
     bool keeps;   /* some handlers say whether their entity keeps itself alive */
     bool cancels; /* clients cancel some calls, and some handlers stop when they hear of it */

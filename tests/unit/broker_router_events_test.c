@@ -154,6 +154,49 @@ static void a_worker_that_cannot_read_the_snapshot_gets_all_events(void **state)
     driver_close(&bench.driver);
 }
 
+/* Makes room: what rows have and nobody needs is forgotten. */
+static void trim(bench_t *bench, shard_id_t shard)
+{
+    const state_value_t *value;
+    router_states_t read;
+    assert_false(persisted_look(bench->driver->router, shard, fabric_bytes_of("Counter"),
+                                fabric_bytes_of("another"), &value));
+    assert_true(router_take_states(bench->driver->router, bench->lane, &read));
+    router_states_loaded(bench->driver->router, bench->lane, FABRIC_OK, NULL, 0, 1,
+                         bench->driver->now_ms);
+    driver_check(bench->driver);
+}
+
+/* It waits for its turn, and memory makes room meanwhile. */
+static void it_gets_them_also_where_memory_is_short(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    config.state_bytes_free = 0;
+    bench_t bench = open_events(&config);
+    ask(&bench, REQUEST_DURABLE);
+    store_state_t row = row_of(3);
+    row.sequence = 3;
+    for (unsigned i = 0; i < 2; i++) { /* the second refusal makes a pause */
+        assert_true(read_states(&bench, &row));
+        assert_int_equal(read_rows(&bench, 4, 5, true), 3);
+        assert_string_equal(given(&bench), "snapshot 3: 4 5");
+        const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
+        shard_id_t shard = {(uint32_t)delivery->shard};
+        driver_result(bench.driver, "w", delivery, STATUS_NOT_TAKEN,
+                      i > 0 ? FABRIC_ERROR_SNAPSHOT_UNREADABLE : FABRIC_ERROR_NOT_BUILT);
+        trim(&bench, shard);
+        pass(&bench, 2000);
+    }
+    assert_int_equal(read_rows(&bench, 1, 5, true), 0);
+    assert_string_equal(given(&bench), "none: 1 2 3 4 5");
+    append(&bench, driver_delivery(bench.driver, "w"), 6, 1, 0);
+    driver_commit(bench.driver);
+    assert_int_equal(driver_counters(bench.driver).results_refused, 0);
+    driver_close(&bench.driver);
+}
+
 /* ---- results that do not count ---- */
 
 /* It comes back, and its activation is over. */
@@ -581,6 +624,7 @@ int main(void)
         cmocka_unit_test(a_snapshot_counts_from_its_result_on),
         cmocka_unit_test(a_snapshot_may_come_alone),
         cmocka_unit_test(a_worker_that_cannot_read_the_snapshot_gets_all_events),
+        cmocka_unit_test(it_gets_them_also_where_memory_is_short),
         cmocka_unit_test(events_that_are_not_the_next_ones_are_refused),
         cmocka_unit_test(a_snapshot_alone_is_of_the_last_event),
         cmocka_unit_test(events_with_what_is_no_reply_make_a_defect),

@@ -302,6 +302,37 @@ static void an_owner_says_that_it_cannot_read_the_snapshot(void **state)
     driver_close(&bench.driver);
 }
 
+/* One that has said that it cannot read the snapshot may also have no room for the instance. */
+static void an_owner_that_cannot_read_the_snapshot_gets_all_events(void **state)
+{
+    (void)state;
+    bench_t bench = open_events_usually();
+    ask(&bench, REQUEST_DURABLE);
+    store_state_t row = row_of(3);
+    row.sequence = 3;
+    assert_true(read_states(&bench, &row));
+    assert_int_equal(read_rows(&bench, 4, 5, true), 3);
+    assert_string_equal(given(&bench), "snapshot 3: 4 5");
+    message_deliver_t delivery = *driver_delivery(bench.driver, "w");
+    driver_result(bench.driver, "w", &delivery, STATUS_NOT_TAKEN, FABRIC_ERROR_SNAPSHOT_UNREADABLE);
+    assert_int_equal(read_rows(&bench, 1, 5, true), 0);
+    assert_string_equal(given(&bench), "none: 1 2 3 4 5");
+    delivery = *driver_delivery(bench.driver, "w");
+    keep(&bench, &delivery, "a", 0, 0);
+    append(&bench, &delivery, 6, 1, 0);
+    driver_commit(bench.driver);
+    keep(&bench, &delivery, "a", 1, 0); /* it made place for another one */
+    pass(&bench, 1000);
+    refuse(&bench, &delivery);
+    for (int i = 0; i < 3; i++) {
+        pass(&bench, 10000);
+        assert_int_equal(read_rows(&bench, 1, 5, true), 0);
+        assert_string_equal(given(&bench), "none: 1 2 3 4 5 6");
+        refuse(&bench, &delivery);
+    }
+    driver_close(&bench.driver);
+}
+
 /* An entity in the shard of "a". */
 static const char *id_beside(char id[8], unsigned *next)
 {
@@ -462,6 +493,7 @@ int main(void)
         cmocka_unit_test(an_owner_says_that_it_cannot_read_the_snapshot),
         cmocka_unit_test(large_histories_wait_until_the_owner_reads),
         cmocka_unit_test(large_histories_of_kept_entities_wait_too),
+        cmocka_unit_test(an_owner_that_cannot_read_the_snapshot_gets_all_events),
         cmocka_unit_test(a_kept_entity_with_a_gap_does_not_hold_up_others),
     };
     return cmocka_run_group_tests_name("broker_router_histories", tests, NULL, NULL);
