@@ -24,26 +24,29 @@ const fabric_schema_t exec_label_schema = FABRIC_SCHEMA("Label", label_t, label_
 
 #define NONE &fabric_schema_empty
 static const fabric_message_type_t add_message = {
-    "Add", &exec_amount_schema, &exec_amount_schema, true, NULL, NULL, false};
-static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL, NULL, false};
-static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL, NULL, false};
-static const fabric_message_type_t wait_message = {"Wait", NONE, &exec_amount_schema, false, NULL,
-                                                   NULL,   false};
+    "Add", &exec_amount_schema, &exec_amount_schema, true, NULL, NULL, false, false};
+static const fabric_message_type_t fail_message = {"Fail", NONE, NONE,  true,
+                                                   NULL,   NULL, false, false};
+static const fabric_message_type_t break_message = {"Break", NONE, NONE,  true,
+                                                    NULL,    NULL, false, false};
+static const fabric_message_type_t wait_message = {
+    "Wait", NONE, &exec_amount_schema, false, NULL, NULL, false, false};
 static const fabric_message_type_t linger_message = {
-    "Linger", &exec_amount_schema, NONE, true, NULL, NULL, false};
+    "Linger", &exec_amount_schema, NONE, true, NULL, NULL, false, false};
 static const fabric_message_type_t keep_message = {
-    "Keep", &exec_amount_schema, NONE, true, NULL, NULL, false};
+    "Keep", &exec_amount_schema, NONE, true, NULL, NULL, false, false};
 static const fabric_message_type_t end_message = {
-    "End", &exec_amount_schema, &exec_amount_schema, true, NULL, NULL, false};
-static const fabric_message_type_t hold_message = {"Hold", NONE, &exec_amount_schema, true, NULL,
-                                                   NULL,   false};
-static const fabric_message_type_t label_message = {"Label", NONE, &exec_label_schema, true, NULL,
-                                                    NULL,    false};
-static const fabric_message_type_t lie_message = {"Lie", NONE, &exec_amount_schema, true, NULL,
-                                                  NULL,  false};
-static const fabric_message_type_t twice_message = {"Twice", NONE, &exec_amount_schema, true, NULL,
-                                                    NULL,    false};
-static const fabric_message_type_t obey_message = {"Obey", NONE, NONE, true, NULL, NULL, false};
+    "End", &exec_amount_schema, &exec_amount_schema, true, NULL, NULL, false, false};
+static const fabric_message_type_t hold_message = {
+    "Hold", NONE, &exec_amount_schema, true, NULL, NULL, false, false};
+static const fabric_message_type_t label_message = {
+    "Label", NONE, &exec_label_schema, true, NULL, NULL, false, false};
+static const fabric_message_type_t lie_message = {
+    "Lie", NONE, &exec_amount_schema, true, NULL, NULL, false, false};
+static const fabric_message_type_t twice_message = {
+    "Twice", NONE, &exec_amount_schema, true, NULL, NULL, false, false};
+static const fabric_message_type_t obey_message = {"Obey", NONE, NONE,  true,
+                                                   NULL,   NULL, false, false};
 
 static executor_driver_t *present; /* for handlers */
 

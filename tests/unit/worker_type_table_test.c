@@ -23,11 +23,11 @@ static fabric_result_t handle(fabric_context_t *context, void *state, const void
 }
 
 static const fabric_message_type_t one = {
-    "One", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false};
+    "One", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false, false};
 static const fabric_message_type_t two = {
-    "Two", &fabric_schema_empty, &fabric_schema_empty, false, NULL, NULL, false};
+    "Two", &fabric_schema_empty, &fabric_schema_empty, false, NULL, NULL, false, false};
 static const fabric_message_type_t nameless = {
-    "", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false};
+    "", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false, false};
 static const fabric_handler_t handlers[] = {{&two, handle}, {&one, handle}};
 static const fabric_entity_type_t good = {
     .name = "Good", .handlers = handlers, .handler_count = 2, .mailbox_capacity = 7};
