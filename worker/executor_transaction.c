@@ -31,7 +31,8 @@ static void put_unknown(executor_t *executor, entity_t *entity, const message_de
     char name[MESSAGE_NAME_SIZE];
     char words[LIMIT_TEXT_BYTES_MAX];
     snprintf(words, sizeof words, "rolled back, or not known to be committed: %s",
-             transaction_reason(handling->transactions));
+             handling->transactions ? transaction_reason(handling->transactions)
+                                    : "this worker has no database");
     message_name(type->name, entity_id(entity), delivery->tag, delivery->request_id, name);
     result_report(executor, handling->hooks.report_rolled_back, &handling->rolled_back_reported,
                   name, words);
@@ -54,7 +55,7 @@ bool transaction_enter(executor_t *executor, entity_t *entity, const message_del
     transactions_t *transactions = executor->handling.transactions;
     message_result_t result;
     bool found = false;
-    if (transaction_begin(transactions, &name, &found, &result) != FABRIC_OK) {
+    if (!transactions || transaction_begin(transactions, &name, &found, &result) != FABRIC_OK) {
         put_unknown(executor, entity, delivery);
         return false;
     }
@@ -105,5 +106,7 @@ bool transaction_reply(executor_t *executor, entity_t *entity, const message_del
 
 void transaction_leave(executor_t *executor)
 {
-    transaction_end(executor->handling.transactions);
+    if (executor->handling.transactions) {
+        transaction_end(executor->handling.transactions);
+    }
 }

@@ -260,6 +260,13 @@ static void take_evicted(void *context, const char *text)
     snprintf(d->evicted, sizeof d->evicted, "%s", text);
 }
 
+static void take_rolled_back(void *context, const char *text)
+{
+    executor_driver_t *d = (executor_driver_t *)context;
+    d->rolled_back_told++;
+    snprintf(d->rolled_back, sizeof d->rolled_back, "%s", text);
+}
+
 static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
 {
     d->executor = executor_new(d->types, limits,
@@ -267,6 +274,8 @@ static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
                                                    .report_defect = take_defect,
                                                    .report_slow = take_slow,
                                                    .report_evicted = take_evicted,
+                                                   .report_rolled_back = take_rolled_back,
+                                                   .database = d->database,
                                                    .report_context = d,
                                                    .runner = {"w1", 7}});
 }
