@@ -117,11 +117,11 @@ const event_description_t *type_description_event(const type_description_t *desc
  * of the larger version is the newer one, and of the same version the one that can read the other.
  * Events are merged as messages are: what once was appended stays described.
  *
- * TYPE_CONFLICT: another shard group, a message that is not as durable, or as transactional, a state
- * that is persisted no more, events that are appended no more, or in the place of a persisted state, or schemas or
- * failures neither of which can take the other's place; the fault names the field or failure.
- * LIMIT_EXCEEDED: more than LIMIT_MESSAGES_MAX messages, or LIMIT_EVENT_SCHEMAS_MAX events. Nothing
- * was written then. `fault` may be NULL. */
+ * TYPE_CONFLICT: another shard group, a message that is not as durable, or as transactional, a
+ * state that is persisted no more, events that are appended no more, or in the place of a persisted
+ * state, or schemas or failures neither of which can take the other's place; the fault names the
+ * field or failure. LIMIT_EXCEEDED: more than LIMIT_MESSAGES_MAX messages, or
+ * LIMIT_EVENT_SCHEMAS_MAX events. Nothing was written then. `fault` may be NULL. */
 FABRIC_MUST_USE
 fabric_error_t type_description_merge(const type_description_t *known,
                                       const type_description_t *brought,
