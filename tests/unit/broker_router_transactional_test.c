@@ -146,6 +146,25 @@ static void a_cancelled_one_is_looked_for(void **state)
     driver_close(&driver);
 }
 
+/* The cancel comes while it is in flight, and the owner is lost. */
+static void one_that_was_cancelled_in_flight_is_looked_for(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(3);
+    driver_worker(driver, "w1", 101);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    (void)driver_delivery(driver, "w1");
+    cancel(driver, "c1", 1);
+    driver_gone(driver, "w1");
+    driver_pass(driver, 5000);
+    driver_commit(driver);
+    assert_int_equal(driver_count(driver, "c1", KIND_REPLY), 0);
+    driver_worker(driver, "w2", 102);
+    reply(driver, "w2", look(driver, "w2"));
+    driver_close(&driver);
+}
+
 static void a_result_that_stands_is_stronger_than_a_cancel(void **state)
 {
     (void)state;
@@ -352,6 +371,7 @@ int main(void)
         TEST(a_reply_is_not_checked),
         TEST(what_was_never_delivered_ends_at_once),
         TEST(a_cancelled_one_is_looked_for),
+        TEST(one_that_was_cancelled_in_flight_is_looked_for),
         TEST(a_result_that_stands_is_stronger_than_a_cancel),
         TEST(an_untaken_one_is_looked_for),
         TEST(an_untaken_first_delivery_needs_no_look),

@@ -214,8 +214,14 @@ static void a_result_that_stands_is_sent(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
     put_result(1, (const uint8_t *)"\x91\x2a", 2);
+    message_result_t result;
     give(d, "Add", 0);
-    exec_expect_amount(d, 1, 42); /* under this owner's token, which the driver checks */
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.request_id, 1);
+    assert_int_equal(result.status, STATUS_OK);
+    assert_int_equal(result.owner_sequence, 1); /* as this owner would send it */
+    assert_int_equal(result.activation, 1);
+    assert_memory_equal(result.payload.data, "\x91\x2a", 2);
     assert_int_equal(d->handled, 0);
     assert_int_equal(fake.commits_made, 0);
 }
