@@ -211,8 +211,8 @@ $(Q)$(CC) $(LDPIE) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end
 endef
 $(B)/bin/fabric-broker: $(B)/obj/broker/broker_main.o $(A_BROKER) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
-$(B)/bin/fabric-worker: $(B)/obj/worker/worker_main.o $(WORKER_OBJ) $(CLIENT_OBJ) $(CORE_OBJ)
-	$(call program,$(LIBS_CORE))
+$(B)/bin/fabric-worker: $(B)/obj/worker/worker_main.o $(WORKER_OBJ) $(CLIENT_OBJ) $(CORE_OBJ) $(A_MYSQL)
+	$(call program,$(LIBS_MYSQL) $(LIBS_CORE))
 $(B)/bin/fabricctl: $(B)/obj/cli/fabricctl_main.o $(CLI_OBJ) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 $(B)/bin/fabric-bench: $(B)/obj/bench/bench_main.o $(BENCH_OBJ) $(A_CLUSTER) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)

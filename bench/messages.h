@@ -110,15 +110,15 @@ enum { BENCH_CLASSES = 3 };
 
 #define BENCH_MESSAGE(tag, bytes, reply, durable)                                                  \
     {                                                                                              \
-        tag #bytes, &bench_schema_##bytes, &(reply), durable, NULL, NULL, false                    \
+        tag #bytes, &bench_schema_##bytes, &(reply), durable, NULL, NULL, false, false             \
     }
 #define BENCH_CHANGE(tag, bytes, reply)                                                            \
     {                                                                                              \
-        tag #bytes, &bench_change_schema_##bytes, &(reply), true, NULL, NULL, false                \
+        tag #bytes, &bench_change_schema_##bytes, &(reply), true, NULL, NULL, false, false         \
     }
 #define BENCH_EARLY(tag, bytes, reply)                                                             \
     {                                                                                              \
-        tag #bytes, &bench_schema_##bytes, &(reply), true, NULL, NULL, true                        \
+        tag #bytes, &bench_schema_##bytes, &(reply), true, NULL, NULL, true, false                 \
     }
 #define BENCH_MESSAGES(bytes)                                                                      \
     {                                                                                              \

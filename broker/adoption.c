@@ -21,5 +21,6 @@ void adoption_clear(adoption_t *adoption)
     events_values_clear(&adoption->events, &adoption->event_count);
     free(adoption->kept);
     free(adoption->kept_names);
+    free(adoption->direct);
     *adoption = (adoption_t){.hold = adoption->hold};
 }

@@ -59,7 +59,9 @@ typedef struct adoption {
      * to be written, or deleted. */
     store_kept_t *kept;
     size_t kept_count;
-    uint8_t *kept_names; /* what the views point into */
+    uint8_t *kept_names;  /* what the views point into */
+    request_id_t *direct; /* transactional messages that have ended in these entries */
+    size_t direct_count;
 } adoption_t;
 
 /* Frees what it owns. */

@@ -188,6 +188,7 @@ static fabric_error_t start_coordinator(broker_t *broker, const store_join_t *jo
                                    .lanes = broker->cluster.lanes,
                                    .high_id = joined->high_id,
                                    .lease_ms = broker->config->router.lease_ms,
+                                   .untransactional = !broker->store->driver->direct_begin,
                                    .durable = broker->durable};
     fabric_error_t error = coordinator_actor_start(&broker->coordinator, &config, broker->drivers,
                                                    &broker->options, &broker->store);

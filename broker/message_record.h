@@ -13,6 +13,7 @@
 #include "broker/state_value.h"
 #include "core/hash.h"
 #include "core/journal/record.h"
+#include "core/message.h"
 #include "core/state_machine.h"
 #include "core/store.h"
 
@@ -112,6 +113,14 @@ static inline void message_set_state(message_t *message, message_state_t state)
 static inline bool message_is_unstored(const message_t *message)
 {
     return message->state == MESSAGE_IN_LANE || message->early;
+}
+
+/* Whether a worker may have committed the message without its home's knowledge: it is not ended
+ * otherwise before an owner has looked (MESSAGE_TRANSACTIONAL). An owner that does not take it says
+ * what it knows: see result.c. */
+static inline bool message_needs_look(const message_t *message)
+{
+    return message->stored.flags & MESSAGE_TRANSACTIONAL && message->deliveries > 0;
 }
 
 /* The record of a message in a batch. */

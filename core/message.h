@@ -17,8 +17,8 @@ typedef enum message_kind {
 
 typedef enum peer_role { ROLE_CLIENT = 1, ROLE_WORKER = 2, ROLE_BROKER = 3 } peer_role_t;
 
-/* Bits of request.flags and deliver.flags (which may have those of DELIVER_, too); any other bit is
- * refused with UnknownKind. */
+/* Bits of request.flags and deliver.flags (which may have those of DELIVER_, too); any other bit of
+ * a request is refused with UnknownKind. */
 typedef enum request_flag {
     REQUEST_DURABLE = 1, /* stored before its sender hears of it */
     REQUEST_TELL = 2,    /* no reply is kept or sent */
@@ -36,6 +36,17 @@ typedef enum request_flag {
  * EARLY: the message may never be stored (broker/router/early.h); only a worker that brings
  * messages with early delivery is sent it. */
 enum { DELIVER_ALONE = 32, DELIVER_EARLY = 128 };
+
+/* Of deliver.flags, and of messages in records, never of requests: the message is transactional, so
+ * it may have a row of `direct_result`. LOOK: its handler does not run; the worker sends the result
+ * that stands there, or NOT_TAKEN with NotFound. Only workers that bring such a message are sent
+ * them. */
+enum { MESSAGE_TRANSACTIONAL = 256, DELIVER_LOOK = 512 };
+
+enum {
+    DELIVER_FLAGS =
+        REQUEST_FLAGS | DELIVER_ALONE | DELIVER_EARLY | MESSAGE_TRANSACTIONAL | DELIVER_LOOK
+};
 
 /* interrupt.request_id: no message, but the entity's instance ends, with its pending handlers. */
 enum { INTERRUPT_INSTANCE = 0 };

@@ -37,7 +37,7 @@
 #include "core/reason.h"
 #include "core/store_message.h"
 
-#define STORE_SCHEMA_VERSION 7
+#define STORE_SCHEMA_VERSION 8
 
 /* Of a cluster that is founded without being told. */
 #define STORE_SHARDS_PER_GROUP_DEFAULT 300u
@@ -277,6 +277,9 @@ typedef struct store_slice {
     size_t outgoing_count;
     const store_outgoing_key_t *sent; /* of rows, which are deleted; one without a row is ignored */
     size_t sent_count;
+    const request_id_t *direct; /* messages whose direct results the journal has by now: their rows
+                                   are deleted; one without a row is ignored */
+    size_t direct_count;
     const store_state_t *states; /* inserted, or replaced; each entity at most once */
     size_t state_count;
     const store_kept_t *kept;   /* inserted, or replaced; those without a cause are deleted, and */
@@ -288,6 +291,14 @@ typedef struct store_slice {
     uint64_t newest;  /* the largest entry that a row is as of, if that is above `begun` */
     bool last;        /* with this slice the rows are complete as of `begun` */
 } store_slice_t;
+
+/* Who commits the transactions of handlers: the owner of a type's part of a shard, by its token. */
+typedef struct store_owner {
+    uint32_t lane; /* of the shard */
+    shard_id_t shard;
+    token_t token;
+    fabric_bytes_t type;
+} store_owner_t;
 
 #define STORE_SLICE_ROWS_MAX  5000u
 #define STORE_SLICE_BYTES_MAX (4u << 20)
@@ -368,6 +379,8 @@ typedef void store_visit_state_fn(void *context, const store_state_t *state);
 typedef void store_visit_kept_fn(void *context, const store_kept_t *kept);
 typedef void store_visit_outgoing_fn(void *context, const store_outgoing_t *message);
 typedef void store_visit_outbox_fn(void *context, const store_outbox_t *outbox);
+/* What a worker has stored as the result of a message. */
+typedef void store_visit_direct_fn(void *context, fabric_bytes_t body);
 /* `history`: the index of the history that the event belongs to. */
 typedef void store_visit_event_fn(void *context, size_t history, const store_event_t *event);
 
@@ -590,6 +603,32 @@ typedef struct store_driver {
     /* Visits all of the lane, in any order. */
     fabric_error_t (*list_kept)(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
                                 void *context);
+
+    /* ---- transactions of handlers, for workers ----
+     *
+     * NULL, all of them, where the database cannot have any. direct_begin leaves a transaction
+     * open, in which the handler runs statements of its own over direct_connection. Until it has
+     * ended, nothing else is called but the following. */
+
+    /* Makes the owner the one that commits: no owner with a smaller token does from now on. Waits
+     * for one that is just committing. FENCED: the lane has another epoch, or an owner with a
+     * larger token was here. */
+    fabric_error_t (*owner_claim)(store_t *store, const store_owner_t *owner);
+    /* Begins the transaction of a message, unless it has a direct result already: that one is
+     * visited, `*found` is true, and nothing is open. Waits for somebody who is just writing it. */
+    fabric_error_t (*direct_begin)(store_t *store, request_id_t id, store_visit_direct_fn *visit,
+                                   void *context, bool *found);
+    /* The database's own connection, for the handler; valid until the transaction has ended. */
+    void *(*direct_connection)(store_t *store);
+    /* Whether the transaction is still the one that direct_begin has begun: *stands. It stays
+     * open, also after an error. To be called once. */
+    fabric_error_t (*direct_check)(store_t *store, bool *stands);
+    /* Stores the result of the message and commits, if the lane still has the epoch of the owner's
+     * token, and the owner is the one that has claimed last: FENCED. STORE_REJECTED: the message
+     * has a direct result. The transaction has ended in any case. */
+    fabric_error_t (*direct_commit)(store_t *store, const store_owner_t *owner, request_id_t id,
+                                    fabric_bytes_t body);
+    void (*direct_roll_back)(store_t *store);
 } store_driver_t;
 
 /* What all adapters share: the first member of every store_t. */

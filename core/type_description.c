@@ -37,23 +37,31 @@ static fabric_error_t read_flags(wire_reader_t *reader, message_description_t *m
     }
     uint64_t flags = wire_get_uint(reader);
     message->early = (flags & MESSAGE_FLAG_EARLY) != 0;
-    bool fits = message->durable || !message->early;
+    message->transactional = (flags & MESSAGE_FLAG_TRANSACTIONAL) != 0;
+    bool fits = (message->durable || !(message->early || message->transactional)) &&
+                !(message->early && message->transactional);
     return !reader->failed && flags != 0 && fits ? FABRIC_OK : FABRIC_ERROR_MALFORMED_MESSAGE;
 }
 
-uint32_t message_description_parts(bool failures, bool early)
+uint32_t message_description_parts(bool failures, uint32_t flags)
 {
-    return early ? 7 : failures ? 6 : 5;
+    return flags ? 7 : failures ? 6 : 5;
 }
 
-void message_flags_put(bool failures, bool early, wire_writer_t *writer)
+void message_flags_put(bool failures, uint32_t flags, wire_writer_t *writer)
 {
-    if (early && !failures) {
+    if (flags && !failures) {
         wire_put_nil(writer);
     }
-    if (early) {
-        wire_put_uint(writer, MESSAGE_FLAG_EARLY);
+    if (flags) {
+        wire_put_uint(writer, flags);
     }
+}
+
+static uint32_t flags_of(const message_description_t *message)
+{
+    return (message->early ? MESSAGE_FLAG_EARLY : 0u) |
+           (message->transactional ? MESSAGE_FLAG_TRANSACTIONAL : 0u);
 }
 
 /* A message that turns out bad stays in `message`, for type_description_destroy. */
@@ -95,6 +103,7 @@ static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
             return FABRIC_ERROR_MALFORMED_MESSAGE; /* an earlier message has this tag */
         }
         description->early = description->early || message->early;
+        description->transactional = description->transactional || message->transactional;
     }
     return FABRIC_OK;
 }
@@ -287,7 +296,10 @@ static fabric_error_t read_type(wire_reader_t *reader, type_description_t *descr
     if (error == FABRIC_OK && places > PLACES + 1) {
         error = read_state_and_events(reader, places > PLACES + 2, description);
     }
-    return error;
+    bool stores = description->state || description->event_count > 0;
+    return error == FABRIC_OK && stores && description->transactional
+               ? FABRIC_ERROR_MALFORMED_MESSAGE
+               : error;
 }
 
 fabric_error_t type_description_parse(wire_reader_t *reader, type_description_t **description)
@@ -337,7 +349,7 @@ void type_description_put(const type_description_t *description, wire_writer_t *
     for (size_t i = 0; i < description->message_count; i++) {
         const message_description_t *message = &description->messages[i];
         bool failures = message->failures != NULL;
-        wire_put_array(writer, message_description_parts(failures, message->early));
+        wire_put_array(writer, message_description_parts(failures, flags_of(message)));
         wire_put_text(writer, message->tag);
         wire_put_bool(writer, message->durable);
         wire_put_bool(writer, message->has_primary_key);
@@ -346,7 +358,7 @@ void type_description_put(const type_description_t *description, wire_writer_t *
         if (message->failures) {
             schema_describe(message->failures, writer);
         }
-        message_flags_put(failures, message->early, writer);
+        message_flags_put(failures, flags_of(message), writer);
     }
     if (!plain) {
         type_options_put(&description->options, writer);
@@ -395,6 +407,12 @@ static fabric_error_t message_compatible(const message_description_t *before,
                         before->durable
                             ? "expected a durable message as before, found a volatile one"
                             : "expected a volatile message as before, found a durable one");
+    }
+    if (before->transactional != after->transactional) {
+        return conflict(fault, after->tag, "",
+                        before->transactional
+                            ? "expected a transactional message as before, found another one"
+                            : "found a transactional message, and it was none before");
     }
     if (schema_compatible(before->request, after->request, &inner) != FABRIC_OK) {
         return conflict(fault, after->tag, " request", inner.text);

@@ -40,13 +40,13 @@ typedef struct type_options {
 void type_options_put(const type_options_t *options, wire_writer_t *writer);
 /* How many parts the description of a message has; and writes the last of them, behind the
  * failures, if it has one. */
-uint32_t message_description_parts(bool failures, bool early);
-void message_flags_put(bool failures, bool early, wire_writer_t *writer);
+uint32_t message_description_parts(bool failures, uint32_t flags);
+void message_flags_put(bool failures, uint32_t flags, wire_writer_t *writer);
 bool type_options_are_default(const type_options_t *options);
 
 /* Of a message's description. Numbers that are not known here come from a newer release: they
  * count as not given. */
-enum { MESSAGE_FLAG_EARLY = 1 };
+enum { MESSAGE_FLAG_EARLY = 1, MESSAGE_FLAG_TRANSACTIONAL = 2 };
 
 typedef struct message_description {
     char tag[256];
@@ -56,6 +56,9 @@ typedef struct message_description {
     fabric_schema_t *request;
     fabric_schema_t *reply;
     fabric_schema_t *failures; /* NULL: none are declared */
+    /* It commits with rows of its handler's own; only where it is durable and not early, and its
+     * type stores nothing else. */
+    bool transactional;
 } message_description_t;
 
 /* Events with one tag and version that the type's entities append. */
@@ -79,6 +82,7 @@ typedef struct type_description {
     size_t event_count;
     uint32_t snapshot_every; /* a snapshot behind so many events; 0: none */
     bool early;              /* one of its messages is: see message_description_t */
+    bool transactional;      /* the same */
     message_description_t *messages;
     size_t message_count;
 } type_description_t;
@@ -113,11 +117,11 @@ const event_description_t *type_description_event(const type_description_t *desc
  * of the larger version is the newer one, and of the same version the one that can read the other.
  * Events are merged as messages are: what once was appended stays described.
  *
- * TYPE_CONFLICT: another shard group, a message that is not as durable, a state that is persisted
- * no more, events that are appended no more, or in the place of a persisted state, or schemas or
- * failures neither of which can take the other's place; the fault names the field or failure.
- * LIMIT_EXCEEDED: more than LIMIT_MESSAGES_MAX messages, or LIMIT_EVENT_SCHEMAS_MAX events. Nothing
- * was written then. `fault` may be NULL. */
+ * TYPE_CONFLICT: another shard group, a message that is not as durable, or as transactional, a
+ * state that is persisted no more, events that are appended no more, or in the place of a persisted
+ * state, or schemas or failures neither of which can take the other's place; the fault names the
+ * field or failure. LIMIT_EXCEEDED: more than LIMIT_MESSAGES_MAX messages, or
+ * LIMIT_EVENT_SCHEMAS_MAX events. Nothing was written then. `fault` may be NULL. */
 FABRIC_MUST_USE
 fabric_error_t type_description_merge(const type_description_t *known,
                                       const type_description_t *brought,

@@ -298,3 +298,23 @@ void mysql_roll_back(sql_store_t *base)
         store->session.lost = true; /* the words of what failed before stay */
     }
 }
+
+/* ---- transactions of handlers ---- */
+
+fabric_error_t mysql_release(sql_store_t *base, bool *stands)
+{
+    static const char text[] = "RELEASE SAVEPOINT fabric";
+    enum { NO_SAVEPOINT = 1305, UNREAD_RESULT = 2014 };
+    mysql_store_t *store = mysql_store_of(base);
+    int failed = mysql_real_query(store->session.handle, text, sizeof text - 1);
+    unsigned number = failed ? mysql_errno(store->session.handle) : 0;
+    store->session.lost = store->session.lost || number == UNREAD_RESULT;
+    *stands = !failed;
+    return number == 0 || number == NO_SAVEPOINT || number == UNREAD_RESULT ? FABRIC_OK
+                                                                            : failure(store);
+}
+
+void *mysql_handle(sql_store_t *base)
+{
+    return mysql_store_of(base)->session.handle;
+}

@@ -53,6 +53,8 @@ fabric_error_t mysql_begin(sql_store_t *store, sql_transaction_t kind);
 fabric_error_t mysql_commit_transaction(sql_store_t *store);
 void mysql_roll_back(sql_store_t *store);
 fabric_error_t mysql_execute(sql_store_t *store, const char *text);
+fabric_error_t mysql_release(sql_store_t *store, bool *stands);
+void *mysql_handle(sql_store_t *store);
 const char *mysql_name(const sql_store_t *store);
 
 /* Notes the database's words, and whether the connection is lost; returns the verdict's error. */

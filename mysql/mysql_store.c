@@ -19,6 +19,8 @@ const sql_engine_t mysql_engine = {
     .schema_unlock = mysql_schema_unlock,
     .migration = mysql_migration,
     .check_settings = mysql_check_settings,
+    .release = mysql_release,
+    .connection = mysql_handle,
     .name = mysql_name,
 };
 
@@ -31,4 +33,5 @@ const store_driver_t mysql_store_driver = {
     .facts = mysql_facts,
     .table_list = mysql_table_list,
     SQL_OPERATIONS,
+    SQL_DIRECT_OPERATIONS,
 };

@@ -113,6 +113,8 @@ static const char table_sizes[] =
                                     " length(tag) + length(payload) + length(primary_key) +"
                                     " length(traceparent) + length(headers)")
     "UNION ALL " ESTIMATE("kept_alive", "32 + length(type) + length(entity)")
+    "UNION ALL " ESTIMATE("direct_result", "56 + length(type) + length(body)")
+    "UNION ALL " ESTIMATE("shard_owner", "24 + length(type)")
     "UNION ALL " ESTIMATE("entity_type", "8 + length(name) + length(description)")
     "UNION ALL " ESTIMATE("shard_group", "8 + length(name)")
     "UNION ALL " ESTIMATE("runner", "24 + length(name)")

@@ -1,4 +1,4 @@
-/* The schema, and what becomes of versions 1 to 6: core/sql/sql_migration.h says in which order.
+/* The schema, and what becomes of versions 1 to 7: core/sql/sql_migration.h says in which order.
  * All of it is one transaction. A version that was released is never edited: changes get a number
  * of their own. */
 #include "sqlite/sqlite_migrations.h"
@@ -169,7 +169,13 @@ static const char tables[] =
     "CREATE TABLE IF NOT EXISTS kept_alive ("
     " lane INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, shard INTEGER NOT NULL,"
     " number INTEGER NOT NULL, causes INTEGER NOT NULL,"
-    " PRIMARY KEY (lane, type, entity)) WITHOUT ROWID;";
+    " PRIMARY KEY (lane, type, entity)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS direct_result ("
+    " request_id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, shard INTEGER NOT NULL,"
+    " type BLOB NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, body BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS shard_owner ("
+    " type BLOB NOT NULL, shard INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    " sequence INTEGER NOT NULL, PRIMARY KEY (type, shard)) WITHOUT ROWID;";
 
 static const char views[] =
 #include "sqlite/sqlite_views.def"

@@ -126,6 +126,11 @@ bool fabric_context_is_durable(const fabric_context_t *context)
     return (context->delivery->flags & REQUEST_DURABLE) != 0;
 }
 
+void *fabric_context_mysql(const fabric_context_t *context)
+{
+    return context->connection;
+}
+
 fabric_bytes_t fabric_context_traceparent(const fabric_context_t *context)
 {
     return context->delivery->traceparent;

@@ -23,6 +23,7 @@ struct fabric_context {
     asks_t *asks;              /* of the message; NULL: none yet */
     fabric_pending_t *waited;  /* a function that goes on with its message runs; NULL: a handler */
     bool astray;               /* it has asked without a function for the answer */
+    void *connection;          /* of a transactional message's handler; NULL: it has none */
     bool terminate;            /* the entity's state is to end after the message */
     interrupts_t *interrupts;  /* NULL: nothing interrupts the handler while it runs */
     /* Why an event could not be appended; empty: all were. */

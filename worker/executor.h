@@ -38,6 +38,7 @@
 #include "worker/interrupts.h"
 #include "worker/pending.h"
 #include "worker/sender.h"
+#include "worker/transaction.h"
 #include "worker/type_table.h"
 #include "worker/work.h"
 
@@ -55,7 +56,10 @@ typedef struct executor_hooks {
     executor_report_fn *report_defect; /* before the result is taken */
     executor_report_fn *report_slow; /* a handler takes, or took, longer than its type's slow_ms */
     executor_report_fn *report_evicted; /* one that keeps itself alive makes room for a message */
-    void *report_context;               /* of all three */
+    executor_report_fn *report_rolled_back; /* a transaction could not begin or commit */
+    void *report_context;                   /* of all four */
+    /* Where transactional messages commit; its url is NULL, or it is: there are none. */
+    const transaction_config_t *database;
     /* Orders that are announced before they are given, so that the handler that runs hears of
      * them; NULL: it does not. */
     interrupts_t *interrupts;

@@ -11,6 +11,7 @@
 #include "worker/executor_events.h"
 #include "worker/executor_result.h"
 #include "worker/executor_stored.h"
+#include "worker/executor_transaction.h"
 
 void handling_init(executor_handling_t *handling, const type_table_t *types,
                    completions_t *completions, entity_table_t *entities,
@@ -22,6 +23,9 @@ void handling_init(executor_handling_t *handling, const type_table_t *types,
     handling->payload = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
     context_init(&handling->context, completions, entities, handling->payload, hooks->interrupts);
     slow_init(&handling->slow);
+    if (hooks->database && hooks->database->url) {
+        handling->transactions = transactions_new(hooks->database);
+    }
 }
 
 void handling_free(executor_handling_t *handling)
@@ -31,6 +35,7 @@ void handling_free(executor_handling_t *handling)
     free(handling->reply);
     free(handling->payload);
     free(handling->state_buffer);
+    transactions_destroy(&handling->transactions);
 }
 
 /* What the entity begins with is not here: neither this message is taken, nor those behind it of
@@ -152,6 +157,10 @@ static void put_reply(executor_t *executor, entity_t *entity, const message_deli
         result.payload = fabric_bytes(handling->payload, size);
     }
     result.status = STATUS_OK;
+    if (delivery_is_transactional(delivery) &&
+        !transaction_reply(executor, entity, delivery, &result)) {
+        return;
+    }
     stored_put_handled(executor, entity, delivery, &result);
 }
 
@@ -212,11 +221,19 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     CRASH_POINT(WORKER_HANDLED);
     fabric_pending_t *pending = context_take_pending(context);
     const char *fault = context_fault(context, outcome, pending);
-    if (fault) {
+    bool answered = false;
+    if (delivery_is_transactional(delivery)) {
+        bool later = pending || outcome == FABRIC_PENDING || outcome == FABRIC_WAITING;
+        const char *ended = transaction_returned(executor, entity, delivery, later, &answered);
+        fault = ended ? ended : fault;
+    }
+    if (fault || answered) {
         if (pending) {
             pending_abandon(pending);
         }
-        result_put_defect(executor, entity, delivery, fault);
+        if (!answered) {
+            result_put_defect(executor, entity, delivery, fault);
+        }
         return;
     }
     entity->terminating |= context->terminate;
@@ -252,6 +269,9 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
                       executor->now_ms)) {
         output_put_not_taken(&executor->output, ownership->source, delivery,
                              FABRIC_ERROR_ENTITY_DEFECT, executor->now_ms);
+        return;
+    }
+    if (delivery_is_transactional(delivery) && !transaction_enter(executor, entity, delivery)) {
         return;
     }
     const type_entry_t *type = entity_type(&executor->entities, entity);
@@ -293,6 +313,10 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         entity_note_seen(entity, position);
     }
     context_begin(&executor->handling.context, entity, type, handler, delivery, executor->now_ms);
+    executor->handling.context.connection =
+        delivery_is_transactional(delivery)
+            ? transaction_connection(executor->handling.transactions)
+            : NULL;
     run(executor, entity, delivery, handler, entity_memory(type, entity));
     context_end(&executor->handling.context);
     if (executor->handling.context.terminate && entity_is_resident(entity)) {
@@ -314,6 +338,9 @@ void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *owners
     executor_handling_t *handling = &executor->handling;
     handling_note_request(executor, delivery->request_id);
     handle(executor, entity, ownership, delivery);
+    if (delivery_is_transactional(delivery)) {
+        transaction_leave(executor);
+    }
     handling->ran = at_hand_end(&handling->at_hand);
     handling_note_request(executor, 0);
 }

@@ -8,6 +8,7 @@
 #include "worker/executor.h"
 #include "worker/executor_at_hand_state.h"
 #include "worker/executor_slow_state.h"
+#include "worker/transaction.h"
 
 typedef struct executor_handling {
     fabric_context_t context;
@@ -17,7 +18,8 @@ typedef struct executor_handling {
     uint8_t *payload;      /* encoding buffer, LIMIT_PAYLOAD_BYTES_MAX */
     uint8_t *state_buffer; /* the same for persisted states; NULL: there were none yet */
     executor_hooks_t hooks;
-    log_limiter_t defects_reported, slow_reported, evicted_reported;
+    log_limiter_t defects_reported, slow_reported, evicted_reported, rolled_back_reported;
+    transactions_t *transactions; /* NULL: there is no database */
     executor_at_hand_t at_hand;
     uint64_t ran; /* the request whose handler returned in the last step; 0: none */
     executor_slow_t slow;

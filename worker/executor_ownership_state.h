@@ -36,6 +36,7 @@ typedef struct ownership {
     work_source_t source;
     const work_lease_t *lease;
     bool resumed;         /* it began under an earlier home */
+    token_t claimed;      /* under which its transactions may commit; see executor_transaction.h */
     kept_results_t kept;  /* that an earlier home may not have committed */
     uint64_t deadline_ms; /* STOPPING: when pending handlers are given up */
     uint64_t stop_after;  /* likewise: the last work given that may hold deliveries of it */

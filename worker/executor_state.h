@@ -8,6 +8,7 @@
  *     executor_early.c                      instances that rest on what may never be stored
  *     executor_interrupt.c                  handlers and messages that are to stop
  *     executor_wake.c                       entities that are to have an instance without a message
+ *     executor_transaction.c                transactional messages, but for their handlers
  *     executor_stored.c                     what is stored with results, and taken back
  *     executor_result.c                     results of messages, defects, what people are told
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
@@ -21,6 +22,7 @@
  *     executor_residents.c                  how many entities have state, and which of them rest
  *     executor_output.c  executor_kept.c    results; results of before a change of home
  *     executor_slow.c  executor_at_hand.c   handlers that take long; the one that runs
+ *     transaction.c                         the connection that these have to their database
  *     interrupts.c                          how that one hears that it is to stop
  */
 #ifndef WORKER_EXECUTOR_STATE_H

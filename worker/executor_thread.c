@@ -173,6 +173,8 @@ fabric_error_t executor_thread_start(const type_table_t *types, const executor_l
                               .report_defect = listener->report_defect,
                               .report_slow = listener->report_slow,
                               .report_evicted = listener->report_evicted,
+                              .report_rolled_back = listener->report_rolled_back,
+                              .database = listener->database,
                               .report_context = listener->report_context,
                               .interrupts = self->interrupts,
                               .runner = listener->runner,

@@ -13,11 +13,12 @@
 typedef struct executor_thread executor_thread_t;
 
 /* What an executor's thread calls: `notify` when output stops being empty, `report_defect` and
- * the other two as executor_hooks_t says. */
+ * the others as executor_hooks_t says. */
 typedef struct executor_listener {
     void (*notify)(void *context);
     void *notify_context;
-    executor_report_fn *report_defect, *report_slow, *report_evicted;
+    executor_report_fn *report_defect, *report_slow, *report_evicted, *report_rolled_back;
+    const transaction_config_t *database;
     void *report_context;
     fabric_runner_t runner; /* what build functions are told */
     fabric_sender_t *sender;

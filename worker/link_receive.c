@@ -160,7 +160,7 @@ static fabric_error_t receive_order(link_t *link, uint32_t index, wire_reader_t 
 static bool is_valid_delivery(const message_deliver_t *message)
 {
     return is_name(message->type) && is_name(message->id) && is_name(message->tag) &&
-           (message->flags & ~(uint64_t)(REQUEST_FLAGS | DELIVER_ALONE | DELIVER_EARLY)) == 0;
+           (message->flags & ~(uint64_t)DELIVER_FLAGS) == 0;
 }
 
 static void receive_deliver(link_t *link, uint32_t index, work_frame_t *frame,

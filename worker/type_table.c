@@ -224,6 +224,14 @@ static fabric_error_t handler_add(type_entry_t *entry, const fabric_handler_t *h
                           "durable messages",
                           name, message->tag);
     }
+    bool stores = entry->type->persisted || entry->type->event_count > 0;
+    if (message->transactional && (!message->durable || message->early_delivery || stores)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: message %s is transactional, which is for durable "
+                          "messages without early delivery, of types that do not store a state or "
+                          "events",
+                          name, message->tag);
+    }
     bool found;
     size_t place = handler_place(entry, fabric_bytes_of(message->tag), &found);
     if (found) {
@@ -261,7 +269,9 @@ static void describe(const type_entry_t *entry, wire_writer_t *writer)
     for (size_t i = 0; i < type->handler_count; i++) {
         const fabric_message_type_t *message = type->handlers[i].message;
         bool failures = message->failures != NULL;
-        wire_put_array(writer, message_description_parts(failures, message->early_delivery));
+        uint32_t flags = (message->early_delivery ? MESSAGE_FLAG_EARLY : 0u) |
+                         (message->transactional ? MESSAGE_FLAG_TRANSACTIONAL : 0u);
+        wire_put_array(writer, message_description_parts(failures, flags));
         wire_put_text(writer, message->tag);
         wire_put_bool(writer, message->durable);
         wire_put_bool(writer, message->primary_key != NULL);
@@ -270,7 +280,7 @@ static void describe(const type_entry_t *entry, wire_writer_t *writer)
         if (message->failures) {
             failures_describe(message->failures, writer);
         }
-        message_flags_put(failures, message->early_delivery, writer);
+        message_flags_put(failures, flags, writer);
     }
     if (!plain) {
         type_options_put(&entry->options, writer);
@@ -578,4 +588,18 @@ void type_table_describe(const type_table_t *table, wire_writer_t *writer)
     for (size_t i = 0; i < table->count; i++) {
         describe(table->entries[i], writer);
     }
+}
+
+const fabric_handler_t *type_table_transactional(const type_table_t *table, const char **type)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const fabric_entity_type_t *one = table->entries[i]->type;
+        for (size_t j = 0; j < one->handler_count; j++) {
+            if (one->handlers[j].message->transactional) {
+                *type = one->name;
+                return &one->handlers[j];
+            }
+        }
+    }
+    return NULL;
 }

@@ -73,4 +73,7 @@ size_t type_table_event_bytes(const type_table_t *table);
 /* Appends what a hello says about the types (core/type_description.h). */
 void type_table_describe(const type_table_t *table, wire_writer_t *writer);
 
+/* The first transactional message, with its type's name; NULL: there is none. */
+const fabric_handler_t *type_table_transactional(const type_table_t *table, const char **type);
+
 #endif

@@ -23,9 +23,10 @@ struct fabric_worker {
     crash_notes_t *notes; /* NULL: there is no supervisor */
     link_zmq_t *link;     /* NULL before start and after stop */
     executor_thread_t *executors[WORKER_EXECUTORS_MAX];
-    fabric_sender_t *sender; /* NULL before start */
-    uint32_t process;        /* thread_process() where it was started */
-    bool stuck;              /* a handler did not return: its thread and all that it uses stay */
+    fabric_sender_t *sender;       /* NULL before start */
+    transaction_config_t database; /* its url is NULL: there is none */
+    uint32_t process;              /* thread_process() where it was started */
+    bool stuck; /* a handler did not return: its thread and all that it uses stay */
     executor_stats_t final_stats;
     uint64_t final_dropped;
     fabric_log_fn *log;
@@ -59,6 +60,11 @@ static void on_slow(void *context, const char *text)
 static void on_evicted(void *context, const char *text)
 {
     report((fabric_worker_t *)context, FABRIC_LOG_WARN, "worker.evicted", text);
+}
+
+static void on_rolled_back(void *context, const char *text)
+{
+    report((fabric_worker_t *)context, FABRIC_LOG_WARN, "worker.rolled_back", text);
 }
 
 static void on_untold(void *context, const char *text)
@@ -110,6 +116,11 @@ void worker_note_crashes(fabric_worker_t *worker, crash_notes_t *notes)
 {
     worker->notes = notes;
     worker_setup_supervise(&worker->setup, crash_notes_standing(notes));
+}
+
+void worker_use_database(fabric_worker_t *worker, const transaction_config_t *database)
+{
+    worker->database = *database;
 }
 
 /* ---- running ---- */
@@ -254,6 +265,8 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
         .report_defect = on_defect,
         .report_slow = on_slow,
         .report_evicted = on_evicted,
+        .report_rolled_back = on_rolled_back,
+        .database = &worker->database,
         .report_context = worker,
         .sender = worker->sender,
         .runner = {.name = worker->setup.name, .app_version = worker->setup.config.app_version}};
@@ -272,8 +285,25 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
                             worker->setup.config.executors + 1);
 }
 
+/* Transactional messages commit in the brokers' database, to which only fabric-worker connects. */
+static fabric_error_t check_database(const fabric_worker_t *worker, reason_t *reason)
+{
+    const char *type = NULL;
+    const fabric_handler_t *handler = type_table_transactional(worker->setup.types, &type);
+    return !handler || worker->database.url
+               ? FABRIC_OK
+               : reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                            "entity type %s: message %s is transactional, which needs "
+                            "fabric-worker with --database, the URL of the brokers' database",
+                            type, handler->message->tag);
+}
+
 fabric_error_t worker_start(fabric_worker_t *worker, reason_t *reason)
 {
+    fabric_error_t checked = check_database(worker, reason);
+    if (checked != FABRIC_OK) {
+        return checked;
+    }
     worker_setup_begin(&worker->setup);
     if (worker->notes) {
         crash_notes_begin(worker->notes, worker->setup.config.incarnation);

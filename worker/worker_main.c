@@ -15,6 +15,7 @@
 #include "core/exit_codes.h"
 #include "core/log.h"
 #include "core/stop_signals.h"
+#include "mysql/mysql_store.h"
 #include "worker/crash_handler.h"
 #include "worker/crash_report_zmq.h"
 #include "worker/module.h"
@@ -100,6 +101,19 @@ static fabric_error_t make_worker(const config_t *config, program_t *program, mo
                        worker);
 }
 
+static void use_database(fabric_worker_t *worker, const config_t *config)
+{
+    static const store_driver_t *const drivers[] = {&mysql_store_driver, NULL};
+    transaction_config_t database = {
+        .drivers = drivers,
+        .url = config_text(config, "database"),
+        .password = config_text(config, "database_password"),
+        .connect_timeout_ms = (uint32_t)config_uint(config, "connect_timeout_ms"),
+        .io_timeout_ms = (uint32_t)config_uint(config, "io_timeout_ms"),
+    };
+    worker_use_database(worker, &database);
+}
+
 static bool open_descriptors(program_t *program)
 {
     program->stop = stop_signals_start();
@@ -160,6 +174,7 @@ static int start_and_run(const config_t *config, program_t *program)
     if (error != FABRIC_OK) {
         return fail(EXIT_CONFIG, error, reason.text);
     }
+    use_database(worker, config);
     if (program->notes) {
         worker_note_crashes(worker, program->notes);
         crash_handler_start(); /* after the modules, whose own handlers come behind it */

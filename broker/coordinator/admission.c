@@ -16,18 +16,21 @@ struct coordinator_admission {
     coordinator_schedule_t *schedule;
     coordinator_effects_t *effects;
     bool holds_term;
+    bool untransactional;
     wire_writer_t scratch;    /* the description that is being looked at */
     wire_writer_t type_bytes; /* of the PUT_TYPE in flight */
     char put_name[256];       /* of the PUT_GROUP or PUT_TYPE in flight */
 };
 
-coordinator_admission_t *coordinator_admission_new(coordinator_registry_t *registry,
+coordinator_admission_t *coordinator_admission_new(bool untransactional,
+                                                   coordinator_registry_t *registry,
                                                    coordinator_runners_t *runners,
                                                    const coordinator_forgetting_t *forgetting,
                                                    coordinator_schedule_t *schedule,
                                                    coordinator_effects_t *effects)
 {
     coordinator_admission_t *self = memory_allocate_zeroed(1, sizeof *self);
+    self->untransactional = untransactional;
     self->registry = registry;
     self->runners = runners;
     self->forgetting = forgetting;
@@ -78,11 +81,23 @@ void coordinator_admission_ask(coordinator_admission_t *self, const router_order
 /* What a type still needs before its runner is admitted. */
 typedef enum type_need { NEEDS_NOTHING, NEEDS_GROUP, NEEDS_TYPE, NEEDS_REFUSAL } type_need_t;
 
+/* Whether the store cannot have what the type needs. */
+static bool is_out_of_place(const coordinator_admission_t *self, const type_description_t *type)
+{
+    return self->untransactional && type->transactional;
+}
+
 static type_need_t examine(coordinator_admission_t *self, const type_description_t *type,
                            fabric_schema_fault_t *fault)
 {
     const coordinator_type_t *known = coordinator_registry_type(self->registry, type->name);
     wire_writer_reset(&self->scratch);
+    if (is_out_of_place(self, type)) {
+        snprintf(fault->text, sizeof fault->text,
+                 "it has transactional messages, for which the brokers' store is to be MySQL or "
+                 "MariaDB");
+        return NEEDS_REFUSAL;
+    }
     if (!known) {
         type_description_put(type, &self->scratch);
     } else if (type_description_merge(known->description, type, fault, &self->scratch)) {
@@ -121,13 +136,15 @@ static void fill_call(coordinator_admission_t *self, const type_description_t *t
     call->type.description = wire_writer_bytes(&self->type_bytes);
 }
 
-static void refuse(coordinator_admission_t *self, incarnation_t runner, const char *type,
-                   const char *why)
+static void refuse(coordinator_admission_t *self, incarnation_t runner,
+                   const type_description_t *type, const char *why)
 {
     char text[LIMIT_TEXT_BYTES_MAX];
-    snprintf(text, sizeof text, "entity type %s: %s", type, why);
-    bool known = coordinator_registry_type(self->registry, type) != NULL;
-    conclude(self, runner, known ? FABRIC_ERROR_TYPE_CONFLICT : FABRIC_ERROR_LIMIT_EXCEEDED, text);
+    snprintf(text, sizeof text, "entity type %s: %s", type->name, why);
+    bool known = coordinator_registry_type(self->registry, type->name) != NULL;
+    bool conflicts = known || is_out_of_place(self, type);
+    conclude(self, runner, conflicts ? FABRIC_ERROR_TYPE_CONFLICT : FABRIC_ERROR_LIMIT_EXCEEDED,
+             text);
 }
 
 /* Whether the runner needs a store call, which is filled in where `call` is given. A runner that
@@ -139,7 +156,7 @@ static bool needs_call(coordinator_admission_t *self, const coordinator_runner_t
         fabric_schema_fault_t fault = {{0}};
         type_need_t need = examine(self, runner->types[i], &fault);
         if (need == NEEDS_REFUSAL) {
-            refuse(self, runner->stored.incarnation, runner->types[i]->name, fault.text);
+            refuse(self, runner->stored.incarnation, runner->types[i], fault.text);
             return false;
         }
         if (need != NEEDS_NOTHING) {

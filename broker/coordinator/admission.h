@@ -15,8 +15,10 @@
 
 typedef struct coordinator_admission coordinator_admission_t;
 
-/* The arguments must outlive the admission. */
-coordinator_admission_t *coordinator_admission_new(coordinator_registry_t *registry,
+/* `untransactional`: types with transactional messages are refused. The other arguments must
+ * outlive the admission. */
+coordinator_admission_t *coordinator_admission_new(bool untransactional,
+                                                   coordinator_registry_t *registry,
                                                    coordinator_runners_t *runners,
                                                    const coordinator_forgetting_t *forgetting,
                                                    coordinator_schedule_t *schedule,

@@ -24,8 +24,9 @@ coordinator_t *coordinator_new(const coordinator_config_t *config, uint64_t now_
     self->runners = coordinator_runners_new();
     self->lanes = coordinator_lanes_new(broker, config->lanes, self->effects);
     self->forgetting = coordinator_forgetting_new(self->registry, self->lanes, self->effects);
-    self->admission = coordinator_admission_new(self->registry, self->runners, self->forgetting,
-                                                self->schedule, self->effects);
+    self->admission =
+        coordinator_admission_new(config->untransactional, self->registry, self->runners,
+                                  self->forgetting, self->schedule, self->effects);
     self->shards = coordinator_shards_new(config->shards_per_group, self->lanes, self->effects);
     self->publication = coordinator_publication_new(self->map, self->effects);
     return self;

@@ -29,6 +29,7 @@ typedef struct coordinator_config {
     uint32_t lanes;   /* of the cluster */
     uint64_t high_id; /* the highest id so far, or that of the present time: see ROUTER_HIGH_ID */
     uint32_t lease_ms;
+    bool untransactional;    /* the store has no transactions of handlers */
     durable_term_t *durable; /* kept up to date; must outlive the coordinator */
 } coordinator_config_t;
 

@@ -146,6 +146,13 @@ static const known_type_t *check(router_t *router, client_t *client,
     return type;
 }
 
+static void mark_transactional(const known_type_t *type, message_t *message)
+{
+    const message_description_t *known =
+        type_description_message(type->description, message->stored.tag);
+    message->stored.flags |= known && known->transactional ? MESSAGE_TRANSACTIONAL : 0u;
+}
+
 void request_received(router_t *router, peer_t *peer, const message_request_t *request)
 {
     client_t *client = peer->client;
@@ -160,6 +167,9 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
     } else if (request->flags & REQUEST_DURABLE) {
         message_t *message = durable_message(router, client, request, shard);
         message->may_be_early = type->description->early && early_is_allowed(type, request->tag);
+        if (type->description->transactional) {
+            mark_transactional(type, message);
+        }
         durable_arrived(router, client, message);
     } else {
         volatile_accept(router, client, request, shard, type);

@@ -46,7 +46,9 @@ static void end_queued(router_t *router, message_t *message)
     if (!shard_is_home(entity->ownership->shard)) {
         return; /* its lane was dropped */
     }
-    message_finish_as_cancelled(router, message);
+    if (!message_needs_look(message)) { /* else it ends when it has its turn */
+        message_finish_as_cancelled(router, message);
+    }
     entity_dispatch(router, entity);
     entity_release(router, entity);
 }
@@ -71,7 +73,7 @@ void message_end_or_mark(router_t *router, message_t *message)
         return;
     case MESSAGE_OVERFLOWED:
         message->cancelled = true;
-        if (is_home(message)) {
+        if (is_home(message) && !message_needs_look(message)) {
             overflow_cancelled(router, message);
         }
         return;

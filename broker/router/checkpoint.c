@@ -39,9 +39,9 @@ static void forget_taken(checkpoint_t *checkpoint)
 {
     row_changes_t *current = &checkpoint->current;
     current->amendment_count = current->delete_count = current->dead_count = 0;
-    current->unscheduled_count = 0;
+    current->unscheduled_count = current->direct_count = 0;
     checkpoint->amendments_taken = checkpoint->deletes_taken = checkpoint->dead_taken = 0;
-    checkpoint->unscheduled_taken = 0;
+    checkpoint->unscheduled_taken = checkpoint->direct_taken = 0;
 }
 
 /* ---- the lane ---- */
@@ -80,7 +80,7 @@ void checkpoint_drop(router_t *router, uint32_t lane)
     router->new_journal_bytes -= checkpoint->new_bytes;
     checkpoint->new_bytes = checkpoint->begun_bytes = 0;
     checkpoint->next.amendment_count = checkpoint->next.delete_count = 0;
-    checkpoint->next.unscheduled_count = 0;
+    checkpoint->next.unscheduled_count = checkpoint->next.direct_count = 0;
     free_dead(&checkpoint->next, 0);
     free_dead(&checkpoint->current, checkpoint->dead_taken);
     forget_taken(checkpoint);
@@ -212,6 +212,7 @@ static void changes_destroy(row_changes_t *changes, size_t dead_taken)
     free(changes->amendments);
     free(changes->deletes);
     free(changes->unscheduled);
+    free(changes->direct);
     free(changes->dead);
 }
 

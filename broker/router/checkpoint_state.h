@@ -41,6 +41,8 @@ typedef struct row_changes {
     size_t dead_count, dead_capacity;
     store_due_key_t *unscheduled; /* of scheduled messages that came due, or have ended */
     size_t unscheduled_count, unscheduled_capacity;
+    request_id_t *direct; /* transactional messages that have ended */
+    size_t direct_count, direct_capacity;
 } row_changes_t;
 
 typedef struct checkpoint_slice checkpoint_slice_t;
@@ -79,6 +81,8 @@ struct checkpoint_slice {
     size_t event_value_count, event_value_capacity;
     store_kept_t *kept;
     size_t kept_count, kept_capacity;
+    request_id_t *direct;
+    size_t direct_count, direct_capacity;
     /* Of the puts, then of `kept`: types, entities and tags, one after the other. */
     uint8_t *names;
     size_t name_bytes, name_capacity;
@@ -104,7 +108,8 @@ typedef struct checkpoint {
     uint64_t begun_bytes; /* of entries that the checkpoint under way covers */
     message_link_t next_messages, current_messages; /* rings: to be put, or amended */
     row_changes_t next, current;
-    size_t amendments_taken, deletes_taken, dead_taken, unscheduled_taken; /* of `current` */
+    size_t amendments_taken, deletes_taken, dead_taken; /* of `current` */
+    size_t unscheduled_taken, direct_taken;
     checkpoint_slice_t slice;
     uint64_t slices_settled; /* the number of the last slice that is known to be committed */
 } checkpoint_t;
@@ -153,6 +158,8 @@ bool checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position);
 void checkpoint_note_end(checkpoint_t *checkpoint, store_row_key_t key);
 /* The same of the row of a scheduled message, which came due or has ended. */
 void checkpoint_note_unscheduled(checkpoint_t *checkpoint, store_due_key_t key);
+/* The transactional message has ended: its direct result is not needed any more. */
+void checkpoint_note_direct(checkpoint_t *checkpoint, request_id_t id);
 /* The pending message leaves memory. */
 void checkpoint_forget(message_t *message);
 /* A message has ended as a dead letter: with its reply and its cause. */

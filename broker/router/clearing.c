@@ -58,6 +58,10 @@ fabric_error_t clear_begin(router_t *router, const peer_t *peer, uint64_t sequen
         *text = "only a client may ask for that";
         return FABRIC_ERROR_INVALID_ARGUMENT;
     }
+    if (known->description->transactional) {
+        *text = "the type has transactional messages, which end one by one: cancel them";
+        return FABRIC_ERROR_INVALID_ARGUMENT;
+    }
     uint32_t number = address_shard_number(entity, router->config.shards_per_group);
     const shard_t *shard = shard_find(router, shard_id_make(known->group, (uint16_t)number));
     fabric_error_t error = check(router, shard, text);

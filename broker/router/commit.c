@@ -99,6 +99,9 @@ static size_t moves_committed(router_t *router, const lane_batch_t *batch, size_
 static void note_end(router_t *router, router_lane_t *lane, message_t *message,
                      const batch_end_t *end)
 {
+    if (message->stored.flags & MESSAGE_TRANSACTIONAL) {
+        checkpoint_note_direct(&lane->checkpoint, message->stored.id);
+    }
     if (end->dead) {
         message->cause = end->cause;
         checkpoint_note_dead(router, &lane->checkpoint, message);

@@ -26,7 +26,8 @@ static const char *fault_of_fields(const store_message_t *stored)
         stored->traceparent.size > LIMIT_TRACEPARENT_BYTES_MAX) {
         return "payload, headers or traceparent is over its limit";
     }
-    if (!(stored->flags & REQUEST_DURABLE) || stored->flags & ~(uint32_t)REQUEST_FLAGS) {
+    if (!(stored->flags & REQUEST_DURABLE) ||
+        stored->flags & ~(uint32_t)(REQUEST_FLAGS | MESSAGE_TRANSACTIONAL)) {
         return "its flags are those of no durable message";
     }
     const char *text = NULL;

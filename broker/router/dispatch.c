@@ -17,17 +17,31 @@ static uint64_t left_ms(const router_t *router, const message_t *message)
     return message->deadline_ms > router->now_ms ? message->deadline_ms - router->now_ms : 1;
 }
 
-static uint64_t deliver_flags(const message_t *message)
+static bool is_late(const router_t *router, const message_t *message)
+{
+    return message->deadline_ms > 0 && message->deadline_ms <= router->now_ms;
+}
+
+/* Whether the message is to end without being handled, once an owner has looked whether it was. */
+static bool is_to_look(router_t *router, const message_t *message)
+{
+    return message_needs_look(message) &&
+           (message->cancelled || poison_is_exhausted(router, message) ||
+            (is_late(router, message) && message_gives_up(message)));
+}
+
+static uint64_t deliver_flags(const message_t *message, bool look)
 {
     uint64_t flags = message->stored.flags | (message->alone ? DELIVER_ALONE : 0u) |
-                     (message->early ? DELIVER_EARLY : 0u);
-    return message_gives_up(message) ? flags : flags & ~(uint64_t)REQUEST_GIVE_UP;
+                     (message->early ? DELIVER_EARLY : 0u) | (look ? DELIVER_LOOK : 0u);
+    return message_gives_up(message) && !look ? flags : flags & ~(uint64_t)REQUEST_GIVE_UP;
 }
 
 static void deliver(router_t *router, runner_t *runner, message_t *message)
 {
     entity_t *entity = message->entity;
     const store_message_t *stored = &message->stored;
+    bool look = is_to_look(router, message);
     entity_send(entity, message);
     poison_delivery_began(runner, message);
     router->counters.delivered++;
@@ -43,12 +57,12 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .request_id = stored->id.value,
         .delivery = message->deliveries,
         .attempt = poison_failures(message) + 1,
-        .flags = deliver_flags(message),
+        .flags = deliver_flags(message, look),
         .type = stored->type,
         .id = stored->entity,
         .tag = stored->tag,
         .payload = stored->payload,
-        .deadline_ms = left_ms(router, message),
+        .deadline_ms = look ? 0 : left_ms(router, message),
         .traceparent = stored->traceparent,
         .headers = stored->headers,
         .position = message->position != stored->id.value ? message->position : 0,
@@ -74,9 +88,9 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
 static bool expired(router_t *router, message_t *message)
 {
     uint32_t flags = message->stored.flags;
-    bool late = message->deadline_ms > 0 && message->deadline_ms <= router->now_ms;
+    bool late = is_late(router, message);
     if (flags & REQUEST_DURABLE) {
-        bool ends = late && message_gives_up(message);
+        bool ends = late && message_gives_up(message) && !message_needs_look(message);
         if (ends) {
             message_finish_as_cancelled(router, message);
         }
@@ -134,7 +148,8 @@ static message_t *next_to_deliver(router_t *router, entity_t *entity)
     }
     bool waits =
         message && (poison_waits(router, entity, message) ||
-                    poison_is_exhausted(router, message)); /* parked, or not yet given up */
+                    (poison_is_exhausted(router, message) && /* parked, or not yet given up */
+                     !message_needs_look(message)));
     return waits || (message && !has_state(router, entity)) ? NULL : message;
 }
 

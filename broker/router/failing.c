@@ -65,6 +65,10 @@ void failing_give_up(router_t *router, entity_t *entity)
 {
     message_t *message;
     while ((message = entity->cursor)) {
+        bool ends = message->cancelled || poison_is_exhausted(router, message);
+        if (ends && message_needs_look(message)) {
+            return; /* it is delivered once more, to be looked for */
+        }
         if (message->cancelled) {
             message_finish_as_cancelled(router, message);
             continue;

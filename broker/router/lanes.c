@@ -266,6 +266,9 @@ static void begin_home(router_t *router, uint32_t number)
             keys_ended(router, &lane->keys, dead);
         }
     }
+    for (size_t i = 0; i < lane->adoption.direct_count; i++) {
+        checkpoint_note_direct(&lane->checkpoint, lane->adoption.direct[i]);
+    }
     forget_adoption(lane);
     set_state(lane, LANE_HOME);
     order_add(router,

@@ -175,7 +175,7 @@ static void enqueue(router_t *router, message_t *message)
 {
     entity_t *entity = message->entity;
     entity_append(entity, message);
-    if (message->cancelled) {
+    if (message->cancelled && !message_needs_look(message)) {
         message_finish_as_cancelled(router, message);
     }
     entity_dispatch(router, entity);
@@ -218,7 +218,8 @@ void overflow_enqueue(router_t *router, message_t *message)
         overflow = add(overflows, message->entity_hash);
         overflow->queued = entity->queued;
     }
-    if (message->cancelled) { /* it would wait there, perhaps for long */
+    if (message->cancelled &&
+        !message_needs_look(message)) { /* it would wait there, perhaps for long */
         message->out_of_turn = true;
         overflow_end_early(router, message);
         refill(router, overflows, overflow);

@@ -124,7 +124,7 @@ void owners_release(router_t *router)
 /* It was in flight, and its handler may have stopped for that reason. */
 static void end_if_cancelled(router_t *router, message_t *message)
 {
-    if (message->cancelled) {
+    if (message->cancelled && !message_needs_look(message)) {
         message_finish_as_cancelled(router, message);
     }
 }

@@ -97,9 +97,40 @@ static bool has_ended_untaken(const message_t *message, const message_result_t *
     return expired || (message->cancelled && result->error == FABRIC_ERROR_CANCELLED);
 }
 
+/* The owner of a transactional message says what it knows of it: there is no result, or whether
+ * there is one was not to be learnt. The second one counts like an owner that is gone. */
+static void not_committed(router_t *router, message_t *message, const message_result_t *result)
+{
+    entity_t *entity = message->entity;
+    bool first = message->activation == entity->activation;
+    bool looked = result->error == FABRIC_ERROR_NOT_FOUND;
+    message->deliveries = looked ? 0 : message->deliveries;
+    come_back(router, message);
+    if (first && !looked && entity->ownership->state == OWNERSHIP_OWNED) {
+        entity_refused(router, entity, (fabric_error_t)result->error);
+    }
+}
+
+static bool is_of_a_look(const message_t *message, const message_result_t *result)
+{
+    return message->stored.flags & MESSAGE_TRANSACTIONAL &&
+           (result->error == FABRIC_ERROR_NOT_FOUND || result->error == FABRIC_ERROR_PERSISTENCE);
+}
+
 static void not_taken(router_t *router, message_t *message, const message_result_t *result)
 {
     entity_t *entity = message->entity;
+    if (is_of_a_look(message, result)) {
+        not_committed(router, message, result);
+        return;
+    }
+    /* It was delivered before, so it does not end untaken: it comes back, to be looked for. */
+    bool looks = message->stored.flags & MESSAGE_TRANSACTIONAL && message->deliveries > 1;
+    if (has_ended_untaken(message, result) && looks) {
+        message->deliveries--;
+        come_back(router, message);
+        return;
+    }
     if (has_ended_untaken(message, result)) {
         message->deliveries--;
         message_finish_as_cancelled(router, message); /* those behind it go on */
@@ -330,7 +361,9 @@ static const char *content_fault(router_t *router, const message_t *message,
     if (typed && !failure_fits(router, message, result, fault)) {
         return fault->text;
     }
-    return ok && !reply_fits(router, message, result->payload, fault) ? fault->text : NULL;
+    bool committed = message->stored.flags & MESSAGE_TRANSACTIONAL; /* its worker has checked it */
+    return ok && !committed && !reply_fits(router, message, result->payload, fault) ? fault->text
+                                                                                    : NULL;
 }
 
 typedef struct fault_text {

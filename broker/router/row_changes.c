@@ -84,6 +84,14 @@ void checkpoint_note_unscheduled(checkpoint_t *checkpoint, store_due_key_t key)
     next->unscheduled[next->unscheduled_count++] = key;
 }
 
+void checkpoint_note_direct(checkpoint_t *checkpoint, request_id_t id)
+{
+    row_changes_t *next = &checkpoint->next;
+    next->direct = memory_reserve(next->direct, next->direct_count + 1, &next->direct_capacity,
+                                  sizeof *next->direct);
+    next->direct[next->direct_count++] = id;
+}
+
 void checkpoint_note_dead(router_t *router, checkpoint_t *checkpoint, const message_t *message)
 {
     message_t *copy = message_new(&message->stored);

@@ -20,6 +20,10 @@ static bool is_in_memory(router_t *router, request_id_t id)
 /* Consumes the row, which is of no message in memory. */
 static search_result_t take_row(router_t *router, uint32_t number, message_t *row)
 {
+    if (row->stored.flags & MESSAGE_TRANSACTIONAL && !message_is_scheduled(row)) {
+        message_destroy(&row); /* nobody can look for its result out of its turn */
+        return SEARCH_MOVED;
+    }
     row->cancelled = true;
     bool taken = message_is_scheduled(row) ? schedule_take_out(router, number, row)
                                            : loads_take_out(router, number, row);

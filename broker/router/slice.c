@@ -360,6 +360,19 @@ static void take_kept(router_t *router, checkpoint_t *checkpoint, lane_alive_t *
     }
 }
 
+/* ---- transactional messages ---- */
+
+static void take_direct(const router_t *router, checkpoint_t *checkpoint)
+{
+    checkpoint_slice_t *slice = &checkpoint->slice;
+    const row_changes_t *current = &checkpoint->current;
+    while (checkpoint->direct_taken < current->direct_count && reserve(router, slice, 1, 0)) {
+        slice->direct = memory_reserve(slice->direct, slice->direct_count + 1,
+                                       &slice->direct_capacity, sizeof *slice->direct);
+        slice->direct[slice->direct_count++] = current->direct[checkpoint->direct_taken++];
+    }
+}
+
 /* ---- clears ---- */
 
 /* How many rows the entity has is not known, so the clear gets all the room that is left, and is
@@ -425,7 +438,7 @@ static void reset(checkpoint_slice_t *slice)
     slice->put_count = slice->amendment_count = slice->delete_count = 0;
     slice->scheduled_count = slice->unscheduled_count = 0;
     slice->entity_count = slice->name_bytes = slice->rows = 0;
-    slice->key_count = slice->reply_bytes = slice->kept_count = 0;
+    slice->key_count = slice->reply_bytes = slice->kept_count = slice->direct_count = 0;
     slice->bytes = 0;
 }
 
@@ -486,7 +499,8 @@ static bool is_used_up(const checkpoint_t *checkpoint, const router_lane_t *lane
            checkpoint->amendments_taken == current->amendment_count &&
            checkpoint->deletes_taken == current->delete_count &&
            checkpoint->unscheduled_taken == current->unscheduled_count &&
-           checkpoint->dead_taken == current->dead_count && !lane->keys.current &&
+           checkpoint->dead_taken == current->dead_count &&
+           checkpoint->direct_taken == current->direct_count && !lane->keys.current &&
            !lane->persisted.current && !lane->persisted.history.current && !lane->alive.current &&
            !clears_next(&lane->clears);
 }
@@ -507,6 +521,7 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
     take_events(router, slice, &lane->persisted.history);
     take_states(router, checkpoint, &lane->persisted);
     take_kept(router, checkpoint, &lane->alive);
+    take_direct(router, checkpoint);
     const store_clear_t *clear = take_clear(router, checkpoint, &lane->clears);
     set_views(slice);
     split_puts(slice);
@@ -531,6 +546,8 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .state_count = slice->state_count,
                                               .kept = slice->kept,
                                               .kept_count = slice->kept_count,
+                                              .direct = slice->direct,
+                                              .direct_count = slice->direct_count,
                                               .clear = clear,
                                               .cleared = &slice->cleared,
                                               .settled = checkpoint->settled,
@@ -554,6 +571,7 @@ void slice_destroy(checkpoint_slice_t *slice)
     free(slice->entities);
     free(slice->keys);
     free(slice->kept);
+    free(slice->direct);
     free(slice->replies);
     free_events(slice);
     free(slice->events);

@@ -303,6 +303,21 @@ static void sort_items(reading_t *reading, uint32_t lanes, adoption_t *adoption)
           compare_overruled);
 }
 
+/* Their rows, if they have some, are not needed any more. */
+static void take_direct(reading_t *reading, adoption_t *adoption)
+{
+    size_t count = 0;
+    size_t capacity = 0;
+    const journal_item_t *items = journal_fold_items(reading->fold, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].transactional) {
+            adoption->direct = memory_reserve(adoption->direct, adoption->direct_count + 1,
+                                              &capacity, sizeof *adoption->direct);
+            adoption->direct[adoption->direct_count++] = items[i].id;
+        }
+    }
+}
+
 /* Names as one allocation; none: NULL. */
 static void copy_names(const journal_clear_t *from, adopted_clear_t *to)
 {
@@ -338,6 +353,7 @@ void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoptio
                      .checkpoint = reading->row.number,
                      .tail_bytes = reading->tail_bytes};
     sort_items(reading, lanes, adoption);
+    take_direct(reading, adoption);
     copy_clears(reading, adoption);
     loader_take_states(reading, adoption);
     loader_take_events(reading, adoption);

@@ -7,6 +7,7 @@
 #include "core/journal/entry_state.h"
 #include "core/journal/outbox.h"
 #include "core/memory.h"
+#include "core/message.h"
 
 /* A place of the table from ids to items: open addressing, at most half full. */
 typedef struct slot {
@@ -273,6 +274,7 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
         apply_place(item, record->position, record->deliver_at_ms);
         item->key_hash = record->key_hash;
         item->reply = record->reply;
+        item->transactional = (record->message_flags & MESSAGE_TRANSACTIONAL) != 0;
         break;
     case RECORD_DEAD:
         item->standing = JOURNAL_DEAD;
@@ -283,6 +285,7 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
         item->reply = record->reply;
         item->cause = record->cause;
         item->text = record->text;
+        item->transactional = (record->message.flags & MESSAGE_TRANSACTIONAL) != 0;
         count_attempts(item, record);
         break;
     }

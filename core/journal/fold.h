@@ -47,6 +47,7 @@ typedef struct journal_item {
     /* ENDED or DEAD by a record that cannot be read: reply, cause and text are not set, and the
      * message only if it has begun here. See docs/store.md, damage. */
     bool result_damaged;
+    bool transactional; /* ENDED, DEAD: its direct result, if it has one, is in the journal now */
 } journal_item_t;
 
 /* That an entity was cleared: its messages with ids below this one have ended, and their primary

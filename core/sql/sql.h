@@ -134,6 +134,10 @@ struct sql_engine {
     /* STORE_UNAVAILABLE for a read-only database, STORE_UNSAFE for settings under which appends or
      * fences would not work. */
     fabric_error_t (*check_settings)(sql_store_t *store, reason_t *reason);
+    /* Whether the savepoint `fabric` is still there, which is released. For transactions of
+     * handlers, as the next one is: both NULL where there are none. */
+    fabric_error_t (*release)(sql_store_t *store, bool *stands);
+    void *(*connection)(sql_store_t *store);
     /* "database 'fabric'", "file '/var/lib/fabric.db'": for reasons. */
     const char *(*name)(const sql_store_t *store);
 };

@@ -367,6 +367,7 @@ static fabric_error_t write_slice(sql_store_t *store, uint32_t lane, const store
     error = error ? error : sql_write_outbox(store, lane, slice);
     error = error ? error : sql_write_states(store, lane, slice->states, slice->state_count);
     error = error ? error : sql_write_kept(store, lane, slice->kept, slice->kept_count);
+    error = error ? error : sql_delete_direct(store, slice->direct, slice->direct_count);
     error = error ? error : clear_entity(store, lane, slice);
     CRASH_POINT(SLICE_DEAD);
     if (!error && slice->last) {
@@ -382,7 +383,7 @@ fabric_error_t sql_checkpoint(store_t *base, const store_hold_t *hold, const sto
     if (slice->put_count + slice->amendment_count + slice->delete_count + slice->dead_count +
             slice->scheduled_count + slice->unscheduled_count + slice->key_count +
             slice->event_count + slice->outgoing_count + slice->sent_count + slice->state_count +
-            slice->kept_count + (slice->clear ? slice->clear->rows_max : 0) >
+            slice->kept_count + slice->direct_count + (slice->clear ? slice->clear->rows_max : 0) >
         STORE_SLICE_ROWS_MAX) {
         return FABRIC_ERROR_INVALID_ARGUMENT;
     }

@@ -116,6 +116,22 @@ fabric_error_t sql_oldest_outgoing(store_t *store, uint64_t *id);
 fabric_error_t sql_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
                              void *context);
 
+/* sql_direct.c */
+fabric_error_t sql_owner_claim(store_t *store, const store_owner_t *owner);
+fabric_error_t sql_direct_begin(store_t *store, request_id_t id, store_visit_direct_fn *visit,
+                                void *context, bool *found);
+void *sql_direct_connection(store_t *store);
+fabric_error_t sql_direct_check(store_t *store, bool *stands);
+fabric_error_t sql_direct_commit(store_t *store, const store_owner_t *owner, request_id_t id,
+                                 fabric_bytes_t body);
+void sql_direct_roll_back(store_t *store);
+
+/* Of an engine with release and connection. */
+#define SQL_DIRECT_OPERATIONS                                                                      \
+    .owner_claim = sql_owner_claim, .direct_begin = sql_direct_begin,                              \
+    .direct_connection = sql_direct_connection, .direct_check = sql_direct_check,                  \
+    .direct_commit = sql_direct_commit, .direct_roll_back = sql_direct_roll_back
+
 #define SQL_OPERATIONS                                                                             \
     .schema_status = sql_schema_status, .schema_apply = sql_schema_apply, .check = sql_check,      \
     .broker_join = sql_broker_join, .broker_renew = sql_broker_renew,                              \

@@ -29,6 +29,10 @@ FABRIC_MUST_USE fabric_error_t sql_write_events(sql_store_t *store, uint32_t lan
 FABRIC_MUST_USE fabric_error_t sql_write_outbox(sql_store_t *store, uint32_t lane,
                                                 const store_slice_t *slice);
 
+/* sql_direct.c: deletes the direct results of these messages. */
+FABRIC_MUST_USE fabric_error_t sql_delete_direct(sql_store_t *store, const request_id_t *ids,
+                                                 size_t count);
+
 /* The parameters that name a row of `pending`: lane, entity_hash, position. */
 void sql_put_row_key(sql_store_t *store, uint32_t lane, store_row_key_t key);
 /* The parameters that name a row of `scheduled`: lane, due_ms, request_id. */

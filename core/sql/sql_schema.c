@@ -5,9 +5,10 @@
 
 /* The tables of the present version, and those of the versions before that it has no more. */
 static const char *const tables[] = {
-    "schema_version", "cluster",     "coordinator",  "broker",  "runner",  "shard_group",
-    "entity_type",    "lane",        "checkpoint",   "journal", "pending", "scheduled",
-    "dead_letter",    "primary_key", "entity_state", "event",   "outbox",  "kept_alive",
+    "schema_version", "cluster",     "coordinator", "broker",        "runner",
+    "shard_group",    "entity_type", "lane",        "checkpoint",    "journal",
+    "pending",        "scheduled",   "dead_letter", "primary_key",   "entity_state",
+    "event",          "outbox",      "kept_alive",  "direct_result", "shard_owner",
 };
 static const char *const old_tables[] = {
     "writer", "shard", "mailbox", "reply", "attempt", "old_dead_letter",

@@ -1,4 +1,4 @@
-/* What becomes of databases of schema versions 1 to 6 on MySQL and MariaDB. */
+/* What becomes of databases of schema versions 1 to 7 on MySQL and MariaDB. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -280,7 +280,7 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
     assert_int_equal(number(store, "SELECT COUNT(*) FROM entity_type"), 1);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM information_schema.tables WHERE"
                                    " table_schema = DATABASE() AND table_type = 'BASE TABLE'"),
-                     18);
+                     20);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM primary_key WHERE lane = 0"), 0);
 }
 
@@ -470,6 +470,24 @@ static void version_6_is_migrated(void **state)
     check_migrated(fixture, false);
 }
 
+/* Version 7 had no transactions of handlers. */
+static void version_7_is_migrated(void **state)
+{
+    fixture_t *fixture = *state;
+    store_t *store = fixture->store;
+    reason_t reason = {{0}};
+    uint32_t version = 0;
+    assert_int_equal(apply(store, &reason), FABRIC_OK);
+    assert_true(mariadb_execute(fixture->url, old_schema_7));
+    assert_int_equal(store->driver->schema_status(store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, 7);
+    assert_int_equal(apply(store, &reason), FABRIC_OK);
+    assert_int_equal(store->driver->schema_status(store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, STORE_SCHEMA_VERSION);
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM direct_result, shard_owner"), 0);
+    check_migrated(fixture, false);
+}
+
 static void another_cluster_is_left_alone(void **state)
 {
     fixture_t *fixture = *state;
@@ -629,6 +647,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(version_4_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_5_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_6_is_migrated, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_7_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(another_cluster_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_that_broke_off_is_run_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_whose_answers_are_lost_is_run_again, setup,

@@ -1,4 +1,4 @@
-/* Migration of SQLite files from schema versions 1 to 6. */
+/* Migration of SQLite files from schema versions 1 to 7. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -120,7 +120,7 @@ static void check_lane(void *context, const store_lane_t *lane)
 static void expect_rows(const sqlite_file_t *file)
 {
     static const char *const questions[] = {
-        "SELECT count(*) = 12 FROM schema_version JOIN lane WHERE version = 7",
+        "SELECT count(*) = 12 FROM schema_version JOIN lane WHERE version = 8",
         "SELECT count(*) FROM cluster WHERE id = x'000102030405060708090a0b0c0d0e0f' AND lanes = 12"
         " AND CAST(name AS TEXT) = 'fabric' AND shards_per_group = 300",
         "SELECT term = 5 FROM coordinator",
@@ -353,6 +353,22 @@ static void version_6_is_migrated(void **state)
 /* ---- what hinders it ---- */
 
 /* Everything that the old file says, as one number. */
+/* Version 7 had no transactions of handlers. */
+static void version_7_is_migrated(void **state)
+{
+    sqlite_file_t *file = *state;
+    reason_t reason = {""};
+    uint32_t version = 0;
+    migrate_from(file, 2);
+    assert_int_equal(sqlite_file_execute(file, old_schema_7), SQLITE_OK);
+    assert_ok(file->store->driver->schema_status(file->store, &reason, &version));
+    assert_int_equal(version, 7);
+    assert_ok(sqlite_file_apply(file->store, "fabric", &reason));
+    assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM direct_result, shard_owner"),
+                     0);
+    expect_migrated(file);
+}
+
 static int64_t fingerprint(const sqlite_file_t *file)
 {
     return sqlite_file_number(
@@ -459,6 +475,7 @@ int main(void)
         SQLITE_EMPTY_TEST(version_4_is_migrated),
         SQLITE_EMPTY_TEST(version_5_is_migrated),
         SQLITE_EMPTY_TEST(version_6_is_migrated),
+        SQLITE_EMPTY_TEST(version_7_is_migrated),
         SQLITE_EMPTY_TEST(a_file_of_another_cluster_stays_as_it_is),
         SQLITE_EMPTY_TEST(a_full_disk_leaves_the_file_as_it_was),
         SQLITE_EMPTY_TEST(a_killed_migration_leaves_the_file_as_it_was),

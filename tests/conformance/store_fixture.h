@@ -175,6 +175,8 @@ int store_suite_events(void);
 int store_suite_outbox(void);
 int store_suite_clear(void);
 int store_suite_kept(void);
+/* For suites of stores with transactions of handlers. */
+int store_suite_direct(void);
 /* For suites of stores with the exclusive lock. */
 int store_suite_exclusive(void);
 /* For suites of stores that run statements. */

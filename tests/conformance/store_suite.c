@@ -14,6 +14,7 @@ int store_suite_run(const store_suite_t *suite)
                  store_suite_kept();
     failed += suite->exclusive ? store_suite_exclusive() : 0;
     failed += suite->signal_before ? store_suite_killed() : 0;
+    failed += suite->execute ? store_suite_direct() : 0;
     failed += suite->signal_before && suite->row_locks ? store_suite_frozen() : 0;
     return failed;
 }

@@ -37,6 +37,9 @@ typedef struct store_suite {
     /* The process gets a signal before the connection's n-th statement from now on (1: the
      * next). NULL: the store does not run statements that a process could die between. */
     void (*signal_before)(store_t *store, unsigned nth, int signal);
+    /* Runs a statement over the connection, as a handler does; NULL where handlers cannot have
+     * transactions. */
+    bool (*execute)(store_t *store, const char *text);
 } store_suite_t;
 
 /* Runs all tests; returns the number of failures, for main() to return. */

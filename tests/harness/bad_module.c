@@ -24,7 +24,7 @@ static fabric_result_t handle(fabric_context_t *context, void *state, const void
 static char long_name[NAME_SIZE];
 static fabric_field_t fields[FIELDS];
 static fabric_schema_t schema = {"Thing", sizeof(thing_t), fields, 1};
-static fabric_message_type_t message = {"Do", &schema, &schema, true, NULL, NULL, false};
+static fabric_message_type_t message = {"Do", &schema, &schema, true, NULL, NULL, false, false};
 static fabric_handler_t handlers[MANY];
 static fabric_entity_type_t type = {.name = "Bad", .handlers = handlers, .handler_count = 1};
 static const fabric_entity_type_t *types[3] = {&type};

@@ -72,6 +72,11 @@ bool crash_is_of_a_purge(const char *name)
     return crash_begins_with(name, "purge.");
 }
 
+bool crash_is_of_a_transaction(const char *name)
+{
+    return crash_begins_with(name, "direct.");
+}
+
 bool crash_is_of_a_hand_over(const char *name)
 {
     return crash_begins_with(name, "hand_over.") || crash_begins_with(name, "give_up.");

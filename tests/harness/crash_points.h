@@ -28,6 +28,7 @@ bool crash_begins_with(const char *name, const char *prefix);
  * cluster can reach it. */
 bool crash_is_founding(const char *name);
 bool crash_is_of_a_purge(const char *name);
+bool crash_is_of_a_transaction(const char *name);
 bool crash_is_of_a_hand_over(const char *name);
 
 #endif

@@ -1,4 +1,4 @@
-/* The tables of schema versions 1 to 6: see old_schema.h. */
+/* The tables of schema versions 1 to 7: see old_schema.h. */
 #include "tests/harness/old_schema.h"
 
 /* ---- MySQL and MariaDB ---- */
@@ -112,7 +112,7 @@ const char old_schema_sqlite_2[] =
     " attempts, crashes, type, entity, tag, body) SELECT lane, entity_hash, request_id,"           \
     " request_id, shard, due_ms, number, 0, 0, type, entity, tag, body FROM scheduled;"            \
     "DROP TABLE scheduled; DROP TABLE kept_alive; DROP TABLE entity_state; DROP TABLE event;"      \
-    "DROP TABLE outbox;"
+    "DROP TABLE outbox; DROP TABLE direct_result; DROP TABLE shard_owner;"
 
 const char old_schema_3[] = "ALTER TABLE broker DROP COLUMN secret;"
                             "DROP TABLE primary_key;" DROP_SCHEDULED "DELETE FROM schema_version;"
@@ -143,5 +143,11 @@ const char old_schema_sqlite_5[] =
 const char old_schema_6[] = "DROP VIEW fabric_events; DROP VIEW fabric_states; DROP TABLE event;"
                             "DROP VIEW fabric_outbox; DROP TABLE outbox;"
                             "ALTER TABLE entity_state DROP COLUMN sequence;"
+                            "DROP TABLE direct_result; DROP TABLE shard_owner;"
                             "DELETE FROM schema_version;"
                             "INSERT INTO schema_version VALUES (6, CURRENT_TIMESTAMP);";
+
+/* No handler wrote into tables of its own together with its reply. */
+const char old_schema_7[] = "DROP TABLE direct_result; DROP TABLE shard_owner;"
+                            "DELETE FROM schema_version;"
+                            "INSERT INTO schema_version VALUES (7, CURRENT_TIMESTAMP);";

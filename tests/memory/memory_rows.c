@@ -84,7 +84,8 @@ static bool fits(const store_slice_t *slice)
     return slice->put_count + slice->amendment_count + slice->delete_count + slice->dead_count +
                slice->scheduled_count + slice->unscheduled_count + slice->key_count +
                slice->event_count + slice->outgoing_count + slice->sent_count + slice->state_count +
-               slice->kept_count + (slice->clear ? slice->clear->rows_max : 0) <=
+               slice->kept_count + slice->direct_count +
+               (slice->clear ? slice->clear->rows_max : 0) <=
            STORE_SLICE_ROWS_MAX;
 }
 

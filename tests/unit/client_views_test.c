@@ -12,7 +12,7 @@
 #include "tests/unit/samples.h"
 
 static const fabric_message_type_t message = {
-    "Get", &fabric_schema_empty, &document_schema, false, NULL, NULL, false};
+    "Get", &fabric_schema_empty, &document_schema, false, NULL, NULL, false, false};
 
 static void views_point_into_the_copy(void **state)
 {
@@ -61,7 +61,7 @@ static void unknown_fields_of_a_reply_are_left_out(void **state)
 {
     (void)state;
     static const fabric_message_type_t plain = {
-        "Get", &fabric_schema_empty, &item_schema, false, NULL, NULL, false};
+        "Get", &fabric_schema_empty, &item_schema, false, NULL, NULL, false, false};
     item_t item;
     fabric_outcome_t outcome = {.error = FABRIC_OK};
     call_t *call = call_new(0);
@@ -90,7 +90,7 @@ static void views_need_a_payload(void **state)
                                      "payload, too, which they point into");
     assert_int_equal(request_check_structs(&call, NULL, false, &reason), FABRIC_OK);
     static const fabric_message_type_t plain = {
-        "Get", &fabric_schema_empty, &item_schema, false, NULL, NULL, false};
+        "Get", &fabric_schema_empty, &item_schema, false, NULL, NULL, false, false};
     call.message = &plain;
     assert_int_equal(request_check_structs(&call, &reply, false, &reason), FABRIC_OK);
 }

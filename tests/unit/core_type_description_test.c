@@ -337,6 +337,40 @@ static void early_delivery_is_that_of_the_newer_type(void **state)
     type_description_destroy(&brought);
 }
 
+static void a_message_stays_transactional_or_not(void **state)
+{
+    (void)state;
+    type_description_t *known = two_messages();
+    type_description_t *brought = two_messages();
+    fabric_schema_fault_t fault = {{0}};
+    wire_writer_t writer = {0};
+    type_description_t *got = NULL;
+    brought->messages[0].transactional = true;
+    assert_int_equal(type_description_merge(known, brought, &fault, &writer),
+                     FABRIC_ERROR_TYPE_CONFLICT);
+    assert_non_null(strstr(fault.text, "found a transactional message"));
+    assert_int_equal(type_description_merge(brought, known, &fault, &writer),
+                     FABRIC_ERROR_TYPE_CONFLICT);
+    assert_non_null(strstr(fault.text, "expected a transactional message"));
+    assert_merged(brought, brought, brought, "");
+    type_description_put(brought, &writer);
+    assert_int_equal(parse(wire_writer_bytes(&writer), &got), FABRIC_OK);
+    assert_true(got->transactional && got->messages[0].transactional && !got->early);
+    type_description_destroy(&got);
+    brought->messages[0].early = true; /* not both */
+    wire_writer_reset(&writer);
+    type_description_put(brought, &writer);
+    assert_int_equal(parse(wire_writer_bytes(&writer), &got), FABRIC_ERROR_MALFORMED_MESSAGE);
+    brought->messages[0].early = false;
+    brought->messages[1].transactional = true; /* it is volatile */
+    wire_writer_reset(&writer);
+    type_description_put(brought, &writer);
+    assert_int_equal(parse(wire_writer_bytes(&writer), &got), FABRIC_ERROR_MALFORMED_MESSAGE);
+    wire_writer_destroy(&writer);
+    type_description_destroy(&known);
+    type_description_destroy(&brought);
+}
+
 /* Each worker brings no more messages than it may, but together they are too many. */
 static void merged_messages_are_bounded(void **state)
 {
@@ -402,6 +436,7 @@ int main(void)
         cmocka_unit_test(merged_events_are_bounded),
         cmocka_unit_test(messages_of_both_are_kept),
         cmocka_unit_test(early_delivery_is_that_of_the_newer_type),
+        cmocka_unit_test(a_message_stays_transactional_or_not),
         cmocka_unit_test(merged_messages_are_bounded),
         cmocka_unit_test(contradictions_are_told),
     };

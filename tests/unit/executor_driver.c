@@ -23,27 +23,26 @@ static const fabric_field_t label_fields[] = {FABRIC_STRING(label_t, text)};
 const fabric_schema_t exec_label_schema = FABRIC_SCHEMA("Label", label_t, label_fields);
 
 #define NONE &fabric_schema_empty
-static const fabric_message_type_t add_message = {
-    "Add", &exec_amount_schema, &exec_amount_schema, true, NULL, NULL, false};
-static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL, NULL, false};
-static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL, NULL, false};
-static const fabric_message_type_t wait_message = {"Wait", NONE, &exec_amount_schema, false, NULL,
-                                                   NULL,   false};
-static const fabric_message_type_t linger_message = {
-    "Linger", &exec_amount_schema, NONE, true, NULL, NULL, false};
-static const fabric_message_type_t keep_message = {
-    "Keep", &exec_amount_schema, NONE, true, NULL, NULL, false};
-static const fabric_message_type_t end_message = {
-    "End", &exec_amount_schema, &exec_amount_schema, true, NULL, NULL, false};
-static const fabric_message_type_t hold_message = {"Hold", NONE, &exec_amount_schema, true, NULL,
-                                                   NULL,   false};
-static const fabric_message_type_t label_message = {"Label", NONE, &exec_label_schema, true, NULL,
-                                                    NULL,    false};
-static const fabric_message_type_t lie_message = {"Lie", NONE, &exec_amount_schema, true, NULL,
-                                                  NULL,  false};
-static const fabric_message_type_t twice_message = {"Twice", NONE, &exec_amount_schema, true, NULL,
-                                                    NULL,    false};
-static const fabric_message_type_t obey_message = {"Obey", NONE, NONE, true, NULL, NULL, false};
+#define MESSAGE(tag, request, reply, durable)                                                      \
+    {                                                                                              \
+        tag, request, reply, durable, NULL, NULL, false, false                                     \
+    }
+static const fabric_message_type_t add_message =
+    MESSAGE("Add", &exec_amount_schema, &exec_amount_schema, true);
+static const fabric_message_type_t fail_message = MESSAGE("Fail", NONE, NONE, true);
+static const fabric_message_type_t break_message = MESSAGE("Break", NONE, NONE, true);
+static const fabric_message_type_t wait_message = MESSAGE("Wait", NONE, &exec_amount_schema, false);
+static const fabric_message_type_t linger_message =
+    MESSAGE("Linger", &exec_amount_schema, NONE, true);
+static const fabric_message_type_t keep_message = MESSAGE("Keep", &exec_amount_schema, NONE, true);
+static const fabric_message_type_t end_message =
+    MESSAGE("End", &exec_amount_schema, &exec_amount_schema, true);
+static const fabric_message_type_t hold_message = MESSAGE("Hold", NONE, &exec_amount_schema, true);
+static const fabric_message_type_t label_message = MESSAGE("Label", NONE, &exec_label_schema, true);
+static const fabric_message_type_t lie_message = MESSAGE("Lie", NONE, &exec_amount_schema, true);
+static const fabric_message_type_t twice_message =
+    MESSAGE("Twice", NONE, &exec_amount_schema, true);
+static const fabric_message_type_t obey_message = MESSAGE("Obey", NONE, NONE, true);
 
 static executor_driver_t *present; /* for handlers */
 
@@ -257,6 +256,13 @@ static void take_evicted(void *context, const char *text)
     snprintf(d->evicted, sizeof d->evicted, "%s", text);
 }
 
+static void take_rolled_back(void *context, const char *text)
+{
+    executor_driver_t *d = (executor_driver_t *)context;
+    d->rolled_back_told++;
+    snprintf(d->rolled_back, sizeof d->rolled_back, "%s", text);
+}
+
 static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
 {
     d->executor = executor_new(d->types, limits,
@@ -264,6 +270,8 @@ static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
                                                    .report_defect = take_defect,
                                                    .report_slow = take_slow,
                                                    .report_evicted = take_evicted,
+                                                   .report_rolled_back = take_rolled_back,
+                                                   .database = d->database,
                                                    .report_context = d,
                                                    .runner = {"w1", 7}});
 }

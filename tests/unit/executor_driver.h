@@ -89,6 +89,11 @@ typedef struct executor_driver {
     int evicted_told;
     char evicted[512];
 
+    /* The same for transactions that were rolled back. */
+    int rolled_back_told;
+    char rolled_back[512];
+    const transaction_config_t *database; /* of executors that are made from now on; NULL: none */
+
     /* What the last run has told of entities that are kept alive, in order: id, causes in digits,
      * and "-" where there is no instance; with spaces between. */
     char alive[256];

@@ -41,7 +41,7 @@ static void put_types(wire_writer_t *writer, const char *name)
     fabric_schema_t *item = (fabric_schema_t *)&item_schema;
     fabric_schema_t *failed = (fabric_schema_t *)&failure_schema;
     message_description_t messages[] = {
-        {"Add", true, false, driver_told.early, item, item, failed},
+        {"Add", true, false, driver_told.early, item, item, failed, driver_told.transactional},
         {.tag = "Peek", .request = item, .reply = item},
     };
     event_description_t event = {.tag = "Paid", .version = 1, .schema = driver_told.event};

@@ -70,6 +70,7 @@ typedef struct driver_told {
     fabric_schema_t *state; /* persisted, of version 1; NULL: it is not */
     fabric_schema_t *event; /* "Paid" of version 1; NULL: it appends none */
     bool early;             /* Add has early delivery */
+    bool transactional;     /* Add is */
     bool untold;            /* a new driver is told of no type */
 } driver_told_t;
 extern driver_told_t driver_told;

@@ -20,7 +20,7 @@ static fabric_result_t handle(fabric_context_t *context, void *state, const void
 }
 
 static const fabric_message_type_t message = {
-    "One", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false};
+    "One", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false, false};
 static const fabric_handler_t handlers[] = {{&message, handle}};
 static const fabric_entity_type_t type = {.name = "Type", .handlers = handlers, .handler_count = 1};
 static const fabric_entity_type_t *const types[] = {&type, NULL};

@@ -23,11 +23,11 @@ static fabric_result_t handle(fabric_context_t *context, void *state, const void
 }
 
 static const fabric_message_type_t one = {
-    "One", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false};
+    "One", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false, false};
 static const fabric_message_type_t two = {
-    "Two", &fabric_schema_empty, &fabric_schema_empty, false, NULL, NULL, false};
+    "Two", &fabric_schema_empty, &fabric_schema_empty, false, NULL, NULL, false, false};
 static const fabric_message_type_t nameless = {
-    "", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false};
+    "", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL, false, false};
 static const fabric_handler_t handlers[] = {{&two, handle}, {&one, handle}};
 static const fabric_entity_type_t good = {
     .name = "Good", .handlers = handlers, .handler_count = 2, .mailbox_capacity = 7};
@@ -444,6 +444,35 @@ static void early_delivery_is_for_durable_messages(void **state)
     wire_writer_destroy(&writer);
 }
 
+static void transactional_messages_are_durable_and_of_plain_types(void **state)
+{
+    static const char words[] = "which is for durable messages without early delivery";
+    type_table_t *table = (type_table_t *)*state;
+    fabric_message_type_t message = one;
+    const fabric_handler_t handlers_of[] = {{&message, handle}};
+    fabric_entity_type_t type = {.name = "Till", .handlers = handlers_of, .handler_count = 1};
+    const char *name = NULL;
+    message.transactional = true;
+    message.durable = false;
+    refused(table, &type, words);
+    message.durable = message.early_delivery = true;
+    refused(table, &type, words);
+    message.early_delivery = false;
+    assert_null(type_table_transactional(table, &name));
+    assert_int_equal(type_table_add(table, &type, NULL), FABRIC_OK);
+    assert_ptr_equal(type_table_transactional(table, &name), &handlers_of[0]);
+    assert_string_equal(name, "Till");
+    wire_writer_t writer = {0};
+    type_description_t *description = NULL;
+    type_table_describe(table, &writer);
+    wire_reader_t reader = wire_reader(wire_writer_bytes(&writer));
+    assert_int_equal(wire_get_array(&reader), 1);
+    assert_int_equal(type_description_parse(&reader, &description), FABRIC_OK);
+    assert_true(description->transactional && description->messages[0].transactional);
+    type_description_destroy(&description);
+    wire_writer_destroy(&writer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -462,6 +491,7 @@ int main(void)
         TEST(types_and_messages_are_bounded),
         TEST(hello_describes_the_types),
         TEST(early_delivery_is_for_durable_messages),
+        TEST(transactional_messages_are_durable_and_of_plain_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,9 +14,9 @@
 enum { MANY = 3000 };
 
 static const fabric_message_type_t copy_message = {
-    "Copy", &document_schema, &document_schema, false, NULL, NULL, false};
+    "Copy", &document_schema, &document_schema, false, NULL, NULL, false, false};
 static const fabric_message_type_t later_message = {
-    "Later", &document_schema, &document_schema, false, NULL, NULL, false};
+    "Later", &document_schema, &document_schema, false, NULL, NULL, false, false};
 
 /* Replies with the request's items, each of them twice. */
 static fabric_result_t copy(fabric_context_t *context, void *state, const void *request,
@@ -124,8 +124,8 @@ static void newer_and_older_requests_are_handled(void **state)
     const fabric_schema_t newer = {"Document", sizeof(document_t), fields, count + 1};
     const fabric_schema_t older = {"Document", sizeof(document_t), fields, count - 1};
     const fabric_message_type_t messages[] = {
-        {"Copy", &newer, &document_schema, false, NULL, NULL, false},
-        {"Copy", &older, &older, false, NULL, NULL, false}};
+        {"Copy", &newer, &document_schema, false, NULL, NULL, false, false},
+        {"Copy", &older, &older, false, NULL, NULL, false, false}};
     fabric_testing_t *test;
     assert_int_equal(fabric_testing_open(&type, "1", &test, NULL), FABRIC_OK);
     for (size_t i = 0; i < 2; i++) {

@@ -36,11 +36,11 @@ static const fabric_schema_t number_schema = FABRIC_SCHEMA("Number", number_t, n
 enum { STUCK_MS = 300 };
 
 static const fabric_message_type_t add_message = {"Add", &number_schema, &number_schema, true,
-                                                  NULL,  NULL,           false};
+                                                  NULL,  NULL,           false,          false};
 static const fabric_message_type_t later_message = {"Later", &number_schema, &number_schema, false,
-                                                    NULL,    NULL,           false};
+                                                    NULL,    NULL,           false,          false};
 static const fabric_message_type_t block_message = {"Block", &number_schema, &number_schema, true,
-                                                    NULL,    NULL,           false};
+                                                    NULL,    NULL,           false,          false};
 
 static sem_t blocked, unblock;
 static atomic_int stopped;

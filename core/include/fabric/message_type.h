@@ -99,6 +99,11 @@ typedef struct fabric_message_type {
      *  as unknown, or was rejected, and the entity's instance is forgotten. So it is for handlers
      *  without effects outside the fabric. Only for durable messages. */
     bool early_delivery;
+    /** The handler gets a connection to the brokers' database, MySQL or MariaDB, with an open
+     *  transaction (fabric_context_mysql): the rows that it writes, the reply and the end of the
+     *  message commit together, or none of them does. Only for durable messages without early
+     *  delivery, of types that neither persist their state nor append events. */
+    bool transactional;
 } fabric_message_type_t;
 
 #ifdef __cplusplus

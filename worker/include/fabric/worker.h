@@ -354,6 +354,15 @@ fabric_token_t fabric_context_token(const fabric_context_t *context);
 FABRIC_PUBLIC
 bool fabric_context_is_durable(const fabric_context_t *context);
 
+/** The connection of a transactional message's handler: a MYSQL * of the client library that
+ *  fabric-worker uses, with an open transaction (isolation READ COMMITTED, strict SQL mode,
+ *  character set binary). Valid until the handler returns. A reply commits it; everything else
+ *  rolls it back. The handler reads all results of its statements. It must not end the transaction,
+ *  by COMMIT, ROLLBACK or a statement that commits by itself, nor close the connection, nor be
+ *  silent towards the database for two seconds. NULL for other messages. */
+FABRIC_PUBLIC
+void *fabric_context_mysql(const fabric_context_t *context);
+
 /** The W3C traceparent of the message; empty when there is none. Valid during the handler. */
 FABRIC_PUBLIC
 fabric_bytes_t fabric_context_traceparent(const fabric_context_t *context);
@@ -629,7 +638,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 8
+#define FABRIC_MODULE_ABI 9
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
