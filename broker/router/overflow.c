@@ -371,6 +371,7 @@ void overflow_look_again(router_t *router, overflows_t *overflows, uint64_t enti
     if (overflow) {
         overflow->clearing = false;
         overflow->look_again = true;
+        overflow->looking = false; /* a load under way may end before what is gone */
         refill(router, overflows, overflow);
     }
 }
@@ -471,6 +472,7 @@ bool overflow_take(router_t *router, uint32_t lane, uint32_t *rows_left, store_r
         limit = limit < *rows_left ? limit : *rows_left;
         *rows_left -= limit < overflow->count ? limit : (uint32_t)overflow->count;
         overflow->loading = true;
+        overflow->looking = overflow->look_again;
         overflow->refused = false;
         overflow->rows_read = 0;
         overflow->load_until = overflow->until;
@@ -545,11 +547,11 @@ void overflow_loaded(router_t *router, uint32_t lane, const store_range_t *range
     overflow_t *overflow = find(overflows, range->entity_hash);
     overflow->loading = false;
     if (complete && !overflow->refused && overflow->rows_read < range->limit) {
-        overflow->look_again = false;
         if (overflow->after < overflow->load_until) {
             overflow->after = overflow->load_until;
         }
         count(router, overflow, 0, overflow->load_count); /* somebody has deleted their rows */
+        overflow->look_again = overflow->look_again && !overflow->looking && overflow->count > 0;
     }
     refill(router, overflows, overflow);
 }

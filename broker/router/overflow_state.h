@@ -31,6 +31,7 @@ typedef struct overflow {
     uint32_t queued;          /* messages in the queue */
     bool clearing;            /* rows of it are being deleted: it is not loaded meanwhile */
     bool look_again;          /* some may be gone: it is loaded also where nobody owns the entity */
+    bool looking;             /* so they are being read, and will be known then */
     bool loading;             /* rows are being read; so are the next four */
     bool refused;             /* the rest of these rows stays in the store */
     uint32_t rows_read;
