@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "tests/checker/table_count.h"
 #include "tests/harness/invocation.h"
 #include "tests/harness/ledger.h"
 #include "tests/harness/testbed.h"
@@ -26,6 +27,13 @@ static void start(testbed_t *bed)
     bed->options.module = LEDGER_MODULE;
     testbed_add_worker(bed);
     testbed_wait_ready(bed, 1);
+}
+
+/* Rows and journal agree on all events. */
+static void stop(testbed_t *bed)
+{
+    testbed_stop_processes(bed);
+    assert_true(table_count_read(bed, NULL).answered > 0);
 }
 
 static void add(testbed_t *bed, const char *id, int64_t amount, uint32_t events)
@@ -126,7 +134,7 @@ static void events_are_listed_wherever_they_are(void **state)
     assert_non_null(strstr(invocation.output, "Added 1  {\"amount\": 5, \"sum\": 10}\n3  "));
     assert_non_null(strstr(invocation.output, "\nmore: --after 3\n"));
     assert_int_equal(list(bed, "alice", "nonsense", "0", "text"), 2);
-    testbed_stop_processes(bed);
+    stop(bed);
 }
 
 static void many_events_come_in_parts(void **state)
@@ -141,7 +149,7 @@ static void many_events_come_in_parts(void **state)
     kill_brokers(bed);
     testbed_wait_ready(bed, 1);
     expect_listed(bed, "alice", 1, MANY);
-    testbed_stop_processes(bed);
+    stop(bed);
 }
 
 /* ---- following ---- */
@@ -224,7 +232,7 @@ static void a_follower_sees_each_event_once(void **state)
     assert_true(atomic_load(&follower.seen) == EVENTS);
     assert_int_equal(follower.error, FABRIC_OK);
     expect_listed(bed, "alice", 1, EVENTS);
-    testbed_stop_processes(bed);
+    stop(bed);
 }
 
 #define HISTORY_TEST(name)                                                                         \

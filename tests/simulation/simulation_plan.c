@@ -225,8 +225,8 @@ void world_draw_plan(const simulation_options_t *options)
     plan->delay_us = world_chance(7000) ? 1000 : 8000;
     plan->commit_us = world_chance(7000) ? 1500 : 15000;
     plan->lease_ms = (uint32_t)world_between(300, 1500);
-    /* Some stores write few messages in a second. A slow one looks calls up that are sent again, one
-     * after the other: each time it reads the whole journal, in small pages. */
+    /* Some stores write few messages in a second. A slow one looks calls up that are sent again,
+     * one after the other: each time it reads the whole journal, in small pages. */
     plan->served_ms = plan->commit_us > 1500 ? 180000 : 60000;
     plan->release_grace_ms = world_chance(5000) ? 500 : (uint32_t)world_between(10, 60);
     if (world_chance(1500)) { /* move a shard, also away from a worker that does not answer */
