@@ -242,20 +242,6 @@ static void entries_are_folded(void **state)
     assert_int_equal(f->adoption.tail_bytes, f->adoption.log_bytes);
 }
 
-static void ended_transactional_messages_are_named(void **state)
-{
-    fixture_t *f = *state;
-    f->sample.messages[1].flags |= MESSAGE_TRANSACTIONAL;
-    f->sample.messages[3].flags |= MESSAGE_TRANSACTIONAL;
-    begin(f, 0, 6);
-    end(f, 0, 3);
-    adopt(f);
-    assert_int_equal(f->adoption.direct_count, 1); /* the other one stands */
-    assert_int_equal(f->adoption.direct[0].value, FIRST + 1);
-    assert_int_equal(find_message(f->adoption.messages, FIRST + 3)->stored.flags,
-                     f->sample.messages[3].flags);
-}
-
 static void rows_stand_unless_they_are_overruled(void **state)
 {
     fixture_t *f = *state;
@@ -688,7 +674,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_new_lane_is_empty),
         TEST(entries_are_folded),
-        TEST(ended_transactional_messages_are_named),
         TEST(rows_stand_unless_they_are_overruled),
         TEST(messages_that_ended_during_a_checkpoint_have_no_rows),
         TEST(dead_letters_are_kept_for_their_rows),

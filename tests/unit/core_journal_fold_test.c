@@ -9,7 +9,6 @@
 
 #include "core/journal/fold.h"
 #include "core/memory.h"
-#include "core/message.h"
 #include "tests/harness/vectors.h"
 #include "tests/unit/journal_samples.h"
 
@@ -134,29 +133,6 @@ static void a_message_is_pending_until_its_end(void **state)
     assert_true(fabric_bytes_equal(item->message.payload, bench->message.payload));
     assert_int_equal(journal_fold_count(bench->fold), 1);
     assert_int_equal(journal_fold_damaged(bench->fold), 0);
-}
-
-/* Its home may have left a direct result, whatever its end. */
-static void ends_of_transactional_messages_say_so(void **state)
-{
-    bench_t *bench = *state;
-    bench->message.flags = REQUEST_DURABLE;
-    put_message(bench);
-    put_result(bench);
-    take_entry(bench);
-    assert_false(find(bench)->transactional);
-    bench->message.id.value++;
-    bench->message.flags |= MESSAGE_TRANSACTIONAL;
-    put_message(bench);
-    take_entry(bench);
-    assert_false(find(bench)->transactional); /* it has not ended */
-    put_result(bench);
-    take_entry(bench);
-    assert_true(find(bench)->transactional);
-    bench->message.id.value++;
-    put_dead(bench);
-    take_entry(bench);
-    assert_true(find(bench)->transactional);
 }
 
 static void an_end_needs_no_begin(void **state)
@@ -677,7 +653,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fold_test(nothing_stands_before_the_first_entry),
         fold_test(a_message_is_pending_until_its_end),
-        fold_test(ends_of_transactional_messages_say_so),
         fold_test(an_end_needs_no_begin),
         fold_test(begin_and_end_may_share_an_entry),
         fold_test(attempts_need_no_message),
