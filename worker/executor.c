@@ -93,6 +93,11 @@ static void begin_next_home(executor_t *executor, const work_t *order)
     }
 }
 
+void executor_lend(executor_t *executor, void *connection)
+{
+    executor->handling.lent = connection;
+}
+
 void executor_give(executor_t *executor, work_t **works)
 {
     while (*works) {

@@ -80,6 +80,10 @@ executor_t *executor_new(const type_table_t *types, const executor_limits_t *lim
 /* Runs the finalizers of all entities but those with a pending handler, and frees everything. */
 void executor_destroy(executor_t **executor);
 
+/* Of an executor without a database, for tests: handlers of transactional messages get this
+ * connection, and nobody begins or ends anything. */
+void executor_lend(executor_t *executor, void *connection);
+
 /* Takes a list of works. Orders (BEGIN, STOP, INTERRUPT) take effect at once, messages when it is
  * their turn. */
 void executor_give(executor_t *executor, work_t **works);

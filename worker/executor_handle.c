@@ -262,6 +262,16 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
                       "the handler returned a number that is no result");
 }
 
+/* The handler of a transactional message gets the connection of its transaction. */
+static void lend_connection(executor_t *executor, const fabric_handler_t *handler,
+                            const message_deliver_t *delivery)
+{
+    executor_handling_t *handling = &executor->handling;
+    void *lent = handler->message->transactional ? handling->lent : NULL;
+    handling->context.connection =
+        delivery_is_transactional(delivery) ? transaction_connection(handling->transactions) : lent;
+}
+
 static void handle(executor_t *executor, entity_t *entity, ownership_t *ownership,
                    const message_deliver_t *delivery)
 {
@@ -313,10 +323,7 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         entity_note_seen(entity, position);
     }
     context_begin(&executor->handling.context, entity, type, handler, delivery, executor->now_ms);
-    executor->handling.context.connection =
-        delivery_is_transactional(delivery)
-            ? transaction_connection(executor->handling.transactions)
-            : NULL;
+    lend_connection(executor, handler, delivery);
     run(executor, entity, delivery, handler, entity_memory(type, entity));
     context_end(&executor->handling.context);
     if (executor->handling.context.terminate && entity_is_resident(entity)) {

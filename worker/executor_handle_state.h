@@ -20,6 +20,7 @@ typedef struct executor_handling {
     executor_hooks_t hooks;
     log_limiter_t defects_reported, slow_reported, evicted_reported, rolled_back_reported;
     transactions_t *transactions; /* NULL: there is no database */
+    void *lent;                   /* in the place of its connection, for tests */
     executor_at_hand_t at_hand;
     uint64_t ran; /* the request whose handler returned in the last step; 0: none */
     executor_slow_t slow;

@@ -84,6 +84,11 @@ fabric_error_t fabric_testing_open(const fabric_entity_type_t *type, const char 
     return error;
 }
 
+void fabric_testing_use_mysql(fabric_testing_t *testing, void *mysql)
+{
+    testing_home_lend(testing->home, mysql);
+}
+
 void fabric_testing_close(fabric_testing_t **testing)
 {
     fabric_testing_t *self = *testing;

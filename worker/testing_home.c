@@ -64,6 +64,11 @@ testing_home_t *testing_home_new(const fabric_entity_type_t *type, const char *i
     return home;
 }
 
+void testing_home_lend(testing_home_t *home, void *connection)
+{
+    executor_lend(home->executor, connection);
+}
+
 void testing_home_destroy(testing_home_t **home)
 {
     testing_home_t *self = *home;

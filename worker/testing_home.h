@@ -20,6 +20,9 @@ testing_home_t *testing_home_new(const fabric_entity_type_t *type, const char *i
 /* Ends the instance in order. */
 void testing_home_destroy(testing_home_t **home);
 
+/* Handlers of transactional messages get this connection. */
+void testing_home_lend(testing_home_t *home, void *connection);
+
 /* A message of the test's, whose views are borrowed for the call. */
 typedef struct testing_message {
     const fabric_message_type_t *type;

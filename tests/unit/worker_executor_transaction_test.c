@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fabric/testing.h>
+
 #include "core/memory.h"
 #include "tests/unit/executor_driver.h"
 
@@ -404,6 +406,49 @@ static void other_messages_need_no_database(void **state)
     expect_unknown(d, 2);
 }
 
+/* ---- tests of an entity alone ---- */
+
+static void *connection_seen;
+
+static fabric_result_t see_connection(fabric_context_t *context, void *state, const void *request,
+                                      void *reply)
+{
+    (void)state;
+    (void)request;
+    (void)reply;
+    connection_seen = fabric_context_mysql(context);
+    return FABRIC_REPLY;
+}
+
+static void a_test_gives_a_connection_of_its_own(void **state)
+{
+    static const fabric_message_type_t book = {.tag = "Book",
+                                               .request = &fabric_schema_empty,
+                                               .reply = &fabric_schema_empty,
+                                               .durable = true,
+                                               .transactional = true};
+    static const fabric_message_type_t peek = {.tag = "Peek",
+                                               .request = &fabric_schema_empty,
+                                               .reply = &fabric_schema_empty,
+                                               .durable = true};
+    static const fabric_handler_t handlers[] = {{&book, see_connection}, {&peek, see_connection}};
+    static const fabric_entity_type_t type = {
+        .name = "Till", .handlers = handlers, .handler_count = 2};
+    fabric_testing_t *testing = NULL;
+    int connection = 0;
+    (void)state;
+    assert_int_equal(fabric_testing_open(&type, "a", &testing, NULL), FABRIC_OK);
+    connection_seen = &connection;
+    assert_int_equal(fabric_testing_send(testing, &book, NULL, NULL, NULL), FABRIC_REPLY);
+    assert_null(connection_seen);
+    fabric_testing_use_mysql(testing, &connection);
+    assert_int_equal(fabric_testing_send(testing, &book, NULL, NULL, NULL), FABRIC_REPLY);
+    assert_ptr_equal(connection_seen, &connection);
+    assert_int_equal(fabric_testing_send(testing, &peek, NULL, NULL, NULL), FABRIC_REPLY);
+    assert_null(connection_seen);
+    fabric_testing_close(&testing);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -422,6 +467,7 @@ int main(void)
         TEST(the_database_of_another_cluster_is_refused),
         TEST(a_result_that_cannot_be_read_is_not_sent),
         TEST(other_messages_need_no_database),
+        cmocka_unit_test(a_test_gives_a_connection_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,12 @@ fabric_error_t fabric_testing_open(const fabric_entity_type_t *type, const char 
 FABRIC_PUBLIC
 void fabric_testing_close(fabric_testing_t **testing);
 
+/** From now on handlers of transactional messages are given this connection, a MYSQL * of the
+ *  test's own, which the test keeps until it has closed the entity; NULL, as without this call:
+ *  none. Nothing is begun, committed or rolled back: the test does that. */
+FABRIC_PUBLIC
+void fabric_testing_use_mysql(fabric_testing_t *testing, void *mysql);
+
 /** Sends the entity one message, and returns what its handler returned, or completed the handle
  *  with. `request` and `reply` are structs by the message type's schemas, borrowed for the call;
  *  either may be NULL where its schema is empty, and `reply` where it is not wanted. `outcome` may
