@@ -65,7 +65,7 @@ static fabric_error_t client_message(router_t *router, peer_t *peer, message_kin
         message_request_t request;
         fabric_error_t error = message_get_request(body, &request);
         if (!error) {
-            request_received(router, peer, &request);
+            request_received(router, peer->client, &request);
         } else {
             uint64_t sequence = wire_get_uint(&again);
             uint64_t flags = wire_get_uint(&again);

@@ -88,6 +88,7 @@ void router_destroy(router_t **at)
     peers_destroy(router);
     members_destroy(router);
     relays_destroy(router);
+    outgoing_destroy(router);
     entities_destroy(router);
     messages_destroy(router);
     runner_t *runner, *next_runner;

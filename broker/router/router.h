@@ -10,7 +10,7 @@
  * coordinator.
  *
  * After any event, pull until nothing is left:
- *   1. frames for peers, with router_next_frame;
+ *   1. outgoing messages, with router_next_outgoing, and frames for peers, with router_next_frame;
  *   2. lanes to adopt, with router_next_adoption, and to give up, with router_next_give_up; what
  *      lanes hold, with router_go_on;
  *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
@@ -130,6 +130,25 @@ void router_relayed(router_t *router, uint64_t origin, incarnation_t broker, fab
 /* The origin has no way to that broker by way of this one any more. */
 void router_relay_ended(router_t *router, uint64_t origin, incarnation_t broker,
                         fabric_error_t error, const char *text);
+/* ---- outgoing messages ---- */
+
+/* A message that a handler has told, for the home of its target. */
+typedef struct router_outgoing {
+    incarnation_t broker;
+    message_outgoing_t message; /* its views are valid until the next call */
+} router_outgoing_t;
+/* To be pulled after each event. False: there is none. */
+bool router_next_outgoing(router_t *router, router_outgoing_t *outgoing);
+/* What was pulled last cannot be sent now. */
+void router_outgoing_unsent(router_t *router, const message_outgoing_t *message, uint64_t now_ms);
+/* The other broker's answer to what was sent. */
+void router_outgoing_answered(router_t *router, incarnation_t broker,
+                              const message_outgoing_answer_t *answer, uint64_t now_ms);
+/* The connection to the broker is lost: what was sent, and is not answered, is sent again. */
+void router_outgoing_lost(router_t *router, incarnation_t broker, uint64_t now_ms);
+
+/* ---- members ---- */
+
 /* The brokers that are members of the cluster, this one included or not: only these may say hello
  * as brokers, and their hellos have to prove it. The connections of others end. */
 void router_members(router_t *router, const broker_credential_t *brokers, size_t count,

@@ -10,6 +10,7 @@
 #include "broker/router/lane_state.h"
 #include "broker/router/mailbox_state.h"
 #include "broker/router/operator_cancels.h"
+#include "broker/router/outgoing.h"
 #include "broker/router/member_state.h"
 #include "broker/router/ownership_state.h"
 #include "broker/router/peer_state.h"
@@ -59,14 +60,18 @@ struct router {
     uint64_t queued_bytes; /* of frames for all peers */
     uint64_t origins;      /* peers that have relayed frames, so far */
     router_relays_t relays;
-    member_t *members;  /* the other brokers */
-    uint32_t documents; /* long documents that were made since the last tick */
+    router_outgoing_queues_t outgoing; /* outgoing.c writes it */
+    member_t *members;                 /* the other brokers */
+    uint32_t documents;                /* long documents that were made since the last tick */
     router_violation_t violation;
     router_unserved_t unserved;
     unregistered_t unregistered;
 
     client_t *clients;
-    client_t *away; /* the clients that are not connected, longest first */
+    client_t *away;                 /* the clients that are not connected, longest first */
+    client_t *outgoing_clients;     /* those of outgoing messages, longest without one first; */
+    client_t *outgoing_answered;    /* those that have had an answer since the last event */
+    uint32_t outgoing_client_count; /* of both lists */
     uint64_t client_bytes;
     runner_t *runners;
     uint32_t runners_to_log; /* whose health has changed; runners.c writes it */

@@ -193,6 +193,8 @@ static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_
     case KIND_TUNNEL_ENDED:
     case KIND_BROKER_STATE:
     case KIND_OWNERS:
+    case KIND_OUTGOING:
+    case KIND_OUTGOING_ANSWER:
         break;
     }
     return FABRIC_ERROR_UNKNOWN_KIND; /* not for clients */

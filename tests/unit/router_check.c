@@ -132,6 +132,7 @@ static void check_clients(const router_t *router)
     uint64_t held = 0;
     uint64_t away = 0;
     uint64_t absent = 0;
+    uint64_t outgoing = 0;
     size_t looked_up[LIMIT_LANES_MAX][2] = {{0}};
     for (const client_t *client = router->clients; client; client = client->by_number.next) {
         uint64_t own = sizeof *client + check_calls(client);
@@ -151,7 +152,8 @@ static void check_clients(const router_t *router)
         router_expect("bytes of a client", client->calls.bytes, own);
         router_expect("a client's peer", client->peer && client->peer->client != client, false);
         bytes += own;
-        absent += client->peer == NULL;
+        absent += client->peer == NULL && !client->outgoing;
+        outgoing += client->outgoing;
     }
     for (const client_t *client = router->away; client; client = client->away_next) {
         away++;
@@ -165,6 +167,7 @@ static void check_clients(const router_t *router)
         }
     }
     router_expect("clients that are away", away, absent);
+    router_expect("clients of outgoing messages", router->outgoing_client_count, outgoing);
 }
 
 /* ---- primary keys ---- */
