@@ -21,5 +21,8 @@ void adoption_clear(adoption_t *adoption)
     events_values_clear(&adoption->events, &adoption->event_count);
     free(adoption->kept);
     free(adoption->kept_names);
+    outgoing_copies_clear(&adoption->outgoing, &adoption->outgoing_count);
+    free(adoption->sent);
+    free(adoption->outboxes);
     *adoption = (adoption_t){.hold = adoption->hold};
 }

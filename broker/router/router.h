@@ -14,8 +14,8 @@
  *   2. lanes to adopt, with router_next_adoption, and to give up, with router_next_give_up; what
  *      lanes hold, with router_go_on;
  *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
- *      router_take_slice, loads with router_take_load and router_take_scheduled, look-ups with
- *      router_take_lookup, searches with router_take_search;
+ *      router_take_slice, loads with router_take_load, router_take_scheduled and
+ *      router_take_outgoing, look-ups with router_take_lookup, searches with router_take_search;
  *   4. orders for the coordinator, with router_next_order;
  *   5. damages, crashes, parked entities and stuck runners for the log, with router_next_damage,
  *      router_next_crash, router_next_parked and router_next_runner_health.
@@ -313,6 +313,22 @@ bool router_take_reading(router_t *router, uint32_t lane, router_reading_t *read
  * limit. After an error there are none. */
 void router_reading_loaded(router_t *router, uint32_t lane, fabric_error_t error,
                            events_value_t *const *values, size_t count, bool done, uint64_t now_ms);
+
+/* ---- lanes: outgoing messages ---- */
+
+/* Rows of outgoing messages to read, the next ones of one target lane, as
+ * store_driver.load_outgoing does; one load at a time for each lane. */
+typedef struct router_outgoing_load {
+    uint32_t target_lane;
+    store_outgoing_key_t after;
+    uint32_t limit;
+    uint64_t bytes_max;
+} router_outgoing_load_t;
+bool router_take_outgoing(router_t *router, uint32_t lane, router_outgoing_load_t *load);
+/* The rows that there are, in order; the router takes them, and the array stays the caller's.
+ * `ended`: there are no more. After an error there are none, and the router asks again. */
+void router_outgoing_loaded(router_t *router, uint32_t lane, fabric_error_t error,
+                            outgoing_copy_t **messages, size_t count, bool ended, uint64_t now_ms);
 
 /* ---- lanes: look-ups ---- */
 
