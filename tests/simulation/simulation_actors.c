@@ -123,6 +123,7 @@ static void operation_free(operation_t *operation)
     message_chain_destroy(&operation->rows.first);
     loaded_states_clear(&operation->states);
     loaded_events_clear(&operation->events);
+    loaded_outgoing_clear(&operation->told);
     finder_answer_clear(&operation->answer);
     free(operation);
 }
@@ -184,6 +185,14 @@ static void adopt(broker_life_t *life, operation_t *operation)
     }
 }
 
+static void load_outgoing(broker_life_t *life, operation_t *operation)
+{
+    outgoing_range_t range = {operation->outgoing.target_lane, operation->outgoing.after,
+                              operation->outgoing.limit, operation->outgoing.bytes_max};
+    operation->error =
+        loader_load_outgoing(&life->loader, operation->hold.lane, &range, &operation->told);
+}
+
 static void run_operation(broker_actor_t *actor, operation_t *operation)
 {
     broker_life_t *life = actor->life;
@@ -241,6 +250,9 @@ static void run_operation(broker_actor_t *actor, operation_t *operation)
         operation->error = loader_load_events(
             &life->loader, operation->hold.lane, operation->histories.histories,
             operation->histories.count, operation->histories.bytes_max, &operation->events);
+        break;
+    case OPERATION_OUTGOING:
+        load_outgoing(life, operation);
         break;
     case OPERATION_FIND:
         find(life, operation);

@@ -47,6 +47,7 @@ typedef enum operation_kind {
     OPERATION_SEARCH,         /* `search` -> `rows` */
     OPERATION_STATES,         /* `wanted` -> `states` */
     OPERATION_EVENTS,         /* `histories` -> `events` */
+    OPERATION_OUTGOING,       /* `outgoing` -> `told` */
     /* of the finder */
     OPERATION_FIND /* `lookup` -> `answer` */
 } operation_kind_t;
@@ -55,7 +56,8 @@ typedef enum operation_kind {
 typedef struct operation {
     operation_kind_t kind;
     fabric_error_t error;
-    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, SEARCH, STATES, EVENTS, FIND: the lane only */
+    store_hold_t
+        hold; /* LOAD, LOAD_SCHEDULED, SEARCH, STATES, EVENTS, OUTGOING, FIND: the lane only */
     uint64_t number, log_bytes;
     append_part_t parts[SIMULATION_LANES_MAX];
     size_t part_count;
@@ -70,6 +72,8 @@ typedef struct operation {
     loaded_states_t states;
     router_events_t histories;
     loaded_events_t events;
+    router_outgoing_load_t outgoing;
+    loaded_outgoing_t told;
     bool ended;
     message_chain_t rows;
     size_t done;
