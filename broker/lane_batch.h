@@ -30,6 +30,7 @@ typedef struct batch_end {
      * one. */
     const store_state_t *state;
     const journal_events_t *events; /* that the message has appended; NULL: none */
+    const journal_outgoing_t *outgoing; /* that its handler has told; NULL: none */
     bool dead;                      /* the message becomes a dead letter; so are the next three */
     journal_attempts_t attempts;    /* in all */
     uint32_t cause;                 /* fabric_error_t */
@@ -47,6 +48,9 @@ static inline journal_effects_t batch_end_effects(const batch_end_t *end)
     }
     if (end->events) {
         effects.events = *end->events;
+    }
+    if (end->outgoing) {
+        effects.outgoing = *end->outgoing;
     }
     return effects;
 }

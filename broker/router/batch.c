@@ -81,7 +81,9 @@ void batch_add_end(router_t *router, message_t *message)
                            .position = message->position,
                            .reply = &message->reply,
                            .state = message->left ? &message->left->row : NULL,
-                           .events = message->events ? &message->events->events : NULL});
+                           .events = message->events ? &message->events->events : NULL,
+                           .outgoing = message->outgoing ? &message->outgoing->outgoing : NULL});
+    batches_of(router, message)->next.tells |= message->outgoing != NULL;
 }
 
 void batch_add_dead(lane_batches_t *lane, message_t *message, fabric_error_t cause)
@@ -239,6 +241,7 @@ static uint64_t end_bytes(const batch_end_t *end)
 {
     return RECORD_BYTES + end->reply->payload.size + state_bytes(end) +
            (end->events ? RECORD_BYTES + end->events->list.size : 0) +
+           (end->outgoing ? RECORD_BYTES + end->outgoing->list.size : 0) +
            (end->dead ? message_bytes(end->message) + end->text.size : 0);
 }
 
@@ -458,6 +461,20 @@ static void take(router_t *router, batch_builder_t *current, batch_builder_t *ne
     take_moves(current, next, part.moves);
 }
 
+/* The outgoing ids of an entry are larger than the last ids of those before it, and increase in the
+ * order of its ends. They are made like request ids, and no request gets one. */
+static void number_outgoing(router_t *router, batch_builder_t *current, batch_builder_t *next)
+{
+    for (size_t i = 0; i < current->end_count; i++) {
+        if (current->ends[i].outgoing) {
+            message_of(current->ends[i].message)->outgoing->outgoing.id =
+                request_id_make(router, (request_id_t){0}).value;
+        }
+    }
+    current->tells = false;
+    next->tells = next->end_count > 0;
+}
+
 size_t router_waiting(const router_t *router, uint32_t number)
 {
     const router_lane_t *lane = &router->lanes[number];
@@ -476,7 +493,11 @@ const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_
         return NULL;
     }
     batch_builder_t *current = &batches->current;
+    bool tells = batches->next.tells;
     take(router, current, &batches->next);
+    if (tells) {
+        number_outgoing(router, current, &batches->next);
+    }
     batches->batch = (lane_batch_t){.epoch = lane->epoch,
                                     .last_id = router->generator.last,
                                     .messages = current->messages,

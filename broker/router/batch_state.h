@@ -16,6 +16,7 @@ typedef struct batch_builder {
     size_t attempt_count, attempt_capacity;
     batch_end_t *ends;
     size_t end_count, end_capacity;
+    bool tells; /* some of the ends may have outgoing messages */
     batch_clear_t *clears;
     size_t clear_count, clear_capacity;
     store_kept_t **kept; /* copies, owned */

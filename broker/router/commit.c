@@ -10,6 +10,7 @@
 #include "broker/router/lane_drop.h"
 #include "broker/router/messages.h"
 #include "broker/router/operator_cancels.h"
+#include "broker/router/outbox_state.h"
 #include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 #include "broker/router/unserved.h"
@@ -139,6 +140,10 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
         persisted_commit_events(router, &message->events, lane->checkpoint.number);
         readers_appended(router, message->stored.shard, message->stored.type,
                          message->stored.entity);
+    }
+    if (message->outgoing) {
+        outbox_committed(router, message, &message->outgoing->outgoing, lane->checkpoint.number);
+        told_value_destroy(&message->outgoing);
     }
     entity_t *entity = message->entity;
     if (message->left) {

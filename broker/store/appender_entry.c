@@ -56,7 +56,7 @@ static void encode(journal_writer_t *writer, const lane_batch_t *batch)
         if (end->dead) {
             journal_put_dead(writer, end->message, end->position, end->reply, end->attempts,
                              end->cause, end->text);
-        } else if (end->state || end->events) {
+        } else if (end->state || end->events || end->outgoing) {
             journal_effects_t effects = batch_end_effects(end);
             journal_put_result_with_effects(writer, end->message, end->position, end->reply,
                                             &effects);

@@ -186,6 +186,7 @@ static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_
     case KIND_RESULT_STATE:
     case KIND_ENTITY_EVENTS:
     case KIND_RESULT_EVENTS:
+    case KIND_RESULT_TOLD:
     case KIND_ALIVE:
     case KIND_RELAY:
     case KIND_CANCEL:
