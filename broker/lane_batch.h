@@ -29,12 +29,12 @@ typedef struct batch_end {
     /* That the message leaves its entity; NULL: it changed none, or an end behind it has a newer
      * one. */
     const store_state_t *state;
-    const journal_events_t *events; /* that the message has appended; NULL: none */
+    const journal_events_t *events;     /* that the message has appended; NULL: none */
     const journal_outgoing_t *outgoing; /* that its handler has told; NULL: none */
-    bool dead;                      /* the message becomes a dead letter; so are the next three */
-    journal_attempts_t attempts;    /* in all */
-    uint32_t cause;                 /* fabric_error_t */
-    fabric_bytes_t text;            /* the last error */
+    bool dead;                   /* the message becomes a dead letter; so are the next three */
+    journal_attempts_t attempts; /* in all */
+    uint32_t cause;              /* fabric_error_t */
+    fabric_bytes_t text;         /* the last error */
 } batch_end_t;
 
 /* What the end, which makes no dead letter, leaves beside its reply. */

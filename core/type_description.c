@@ -102,7 +102,12 @@ static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
 /* ---- options ---- */
 
 enum { PLACES = 5, OPTIONS_MAX = 32 };
-enum { OPTION_FAILURE = 1, OPTION_DEFECTS_TO_CALLER = 2, OPTION_KEY_RETENTION_MS = 3, OPTION_TELLS = 4 };
+enum {
+    OPTION_FAILURE = 1,
+    OPTION_DEFECTS_TO_CALLER = 2,
+    OPTION_KEY_RETENTION_MS = 3,
+    OPTION_TELLS = 4
+};
 
 bool type_options_are_default(const type_options_t *options)
 {
@@ -112,7 +117,8 @@ bool type_options_are_default(const type_options_t *options)
 
 void type_options_put(const type_options_t *options, wire_writer_t *writer)
 {
-    wire_put_map(writer, 2u + (options->key_retention_ms > 0 ? 1u : 0u) + (options->tells ? 1u : 0u));
+    wire_put_map(writer,
+                 2u + (options->key_retention_ms > 0 ? 1u : 0u) + (options->tells ? 1u : 0u));
     wire_put_uint(writer, OPTION_FAILURE);
     wire_put_uint(writer, options->failure);
     wire_put_uint(writer, OPTION_DEFECTS_TO_CALLER);

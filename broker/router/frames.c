@@ -189,10 +189,10 @@ static fabric_error_t receive_result_with_events(router_t *router, runner_t *run
 /* The id is made when an entry takes it: any will do until then. */
 static journal_outgoing_t told_of(const message_result_told_t *told)
 {
-    return (journal_outgoing_t){
-        .id = 1,
-        .count = told->count <= STORE_OUTGOING_MAX ? (uint32_t)told->count : UINT32_MAX,
-        .list = told->told};
+    return (journal_outgoing_t){.id = 1,
+                                .count = told->count <= STORE_OUTGOING_MAX ? (uint32_t)told->count
+                                                                           : UINT32_MAX,
+                                .list = told->told};
 }
 
 static fabric_error_t receive_result_with_told(router_t *router, runner_t *runner,

@@ -332,9 +332,8 @@ static const char *effects_fault(router_t *router, const message_t *message,
                                  const message_result_t *result, const journal_effects_t *effects,
                                  fabric_schema_fault_t *fault, bool *passing)
 {
-    const char *wrong = has_stored_state(effects)
-                            ? stored_fault(router, message, result, effects, fault)
-                            : NULL;
+    const char *wrong =
+        has_stored_state(effects) ? stored_fault(router, message, result, effects, fault) : NULL;
     return wrong || effects->outgoing.count == 0
                ? wrong
                : outgoing_fault(router, message, result, effects, fault, passing);

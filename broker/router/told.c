@@ -22,10 +22,10 @@ static message_request_t request_of(const store_outgoing_t *message)
 
 static const char *unknown(const store_outgoing_t *message, fabric_schema_fault_t *fault)
 {
-    snprintf(fault->text, sizeof fault->text, "it tells %.*s of type %.*s, which is not known here",
-             (int)(message->tag.size < 60 ? message->tag.size : 60), (const char *)message->tag.data,
-             (int)(message->type.size < 60 ? message->type.size : 60),
-             (const char *)message->type.data);
+    snprintf(
+        fault->text, sizeof fault->text, "it tells %.*s of type %.*s, which is not known here",
+        (int)(message->tag.size < 60 ? message->tag.size : 60), (const char *)message->tag.data,
+        (int)(message->type.size < 60 ? message->type.size : 60), (const char *)message->type.data);
     return fault->text;
 }
 
@@ -41,8 +41,8 @@ static const char *message_fault(router_t *router, const store_outgoing_t *messa
         return text;
     }
     const known_type_t *type = type_find(router, message->type);
-    fabric_error_t error = type ? request_check_type(type, &request, fault)
-                                : FABRIC_ERROR_UNKNOWN_ENTITY_TYPE;
+    fabric_error_t error =
+        type ? request_check_type(type, &request, fault) : FABRIC_ERROR_UNKNOWN_ENTITY_TYPE;
     *passing = !type || error == FABRIC_ERROR_UNKNOWN_MESSAGE;
     if (*passing) {
         return unknown(message, fault);

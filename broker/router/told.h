@@ -12,8 +12,8 @@
 const char *told_fault(router_t *router, fabric_bytes_t source_type,
                        const journal_outgoing_t *outgoing, fabric_schema_fault_t *fault,
                        bool *passing);
-/* A copy of them, without a fault, for the message whose handler has told them: each with its shard,
- * which workers do not know. */
+/* A copy of them, without a fault, for the message whose handler has told them: each with its
+ * shard, which workers do not know. */
 told_value_t *told_keep(router_t *router, const message_t *message,
                         const journal_outgoing_t *outgoing);
 /* By how many bytes each message grows, at most, when its shard is written. */

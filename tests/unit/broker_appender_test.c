@@ -131,6 +131,46 @@ static void a_result_has_its_events(void **state)
     free((void *)entry.body.data);
 }
 
+/* It may have neither a state nor events. */
+static void a_result_has_what_was_told(void **state)
+{
+    fixture_t *f = *state;
+    sample_t *sample = &f->samples[0];
+    wire_writer_t list = {0};
+    const store_outgoing_t message = {.shard = {7},
+                                      .flags = 3,
+                                      .type = fabric_bytes_of("T"),
+                                      .entity = fabric_bytes_of("t"),
+                                      .tag = fabric_bytes_of("Note")};
+    journal_outgoing_put(&list, &message);
+    journal_outgoing_t outgoing[] = {{.id = 900, .count = 1}, {.id = 901, .count = 1}};
+    store_state_t left = {.version = 2, .state = fabric_bytes_of("s")};
+    for (size_t i = 0; i < 2; i++) {
+        outgoing[i].list = wire_writer_bytes(&list);
+        sample->ends[i].outgoing = &outgoing[i];
+    }
+    sample->ends[1].state = &left;
+    fixture_put(f, 0, sample_ends(sample, 0, 3));
+    assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
+    store_entry_t entry = {0};
+    assert_int_equal(f->world->store->driver->read_journal(f->world->store, 0, f->parts[0].number,
+                                                           STORE_ENTRY_ALL, 1, UINT64_MAX,
+                                                           copy_entry, &entry),
+                     FABRIC_OK);
+    journal_reader_t reader;
+    journal_record_t record;
+    assert_int_equal(journal_reader_open(&reader, entry.body, NULL), FABRIC_OK);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(journal_read_next(&reader, &record), JOURNAL_READ_RECORD);
+        assert_int_equal(record.outgoing.id, i < 2 ? 900 + i : 0);
+        assert_int_equal(record.outgoing.count, i < 2 ? 1 : 0);
+        assert_int_equal(record.state.state.size, i == 1 ? 1 : 0);
+        assert_int_equal(record.events.count, 0);
+    }
+    wire_writer_destroy(&list);
+    free((void *)entry.body.data);
+}
+
 static void a_statement_has_a_largest_size(void **state)
 {
     fixture_t *f = *state;
@@ -451,6 +491,7 @@ int main(void)
         TEST(an_entry_tells_who_wrote_it_and_when),
         TEST(records_stand_in_order),
         TEST(a_result_has_its_events),
+        TEST(a_result_has_what_was_told),
         TEST(a_statement_has_a_largest_size),
         TEST(test_nt_14_busy_is_tried_again_with_jitter),
         TEST(busy_is_not_tried_again_by_an_actor_that_stops),
