@@ -6,9 +6,13 @@
 
 #include "core/memory.h"
 
-told_value_t *told_value_new(const journal_outgoing_t *outgoing)
+told_value_t *told_value_new(const journal_outgoing_t *outgoing, uint64_t *total)
 {
-    told_value_t *value = memory_allocate(sizeof *value + outgoing->list.size);
+    size_t size = sizeof(told_value_t) + outgoing->list.size;
+    told_value_t *value = memory_allocate(size);
+    value->total = total;
+    value->size = size;
+    *total += size;
     value->outgoing = *outgoing;
     value->outgoing.id = 0;
     memcpy(value->bytes, outgoing->list.data, outgoing->list.size);
@@ -18,6 +22,9 @@ told_value_t *told_value_new(const journal_outgoing_t *outgoing)
 
 void told_value_destroy(told_value_t **value)
 {
-    free(*value);
-    *value = NULL;
+    if (*value) {
+        *(*value)->total -= (*value)->size;
+        free(*value);
+        *value = NULL;
+    }
 }

@@ -99,6 +99,7 @@ struct router {
     uint64_t message_bytes;     /* of all messages in messages_by_id */
     uint64_t key_bytes;         /* of the primary keys of all lanes */
     uint64_t state_bytes;       /* of the persisted states of all lanes */
+    uint64_t told_bytes;        /* of what handlers have told, until it is durable */
     uint32_t reader_count;      /* queries of entities' events; readers.c writes it */
     uint64_t takes;             /* of batches, of all lanes */
     uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */
@@ -154,7 +155,8 @@ static inline bool router_memory_is_full(const router_t *router)
 {
     uint64_t free_bytes = router->config.state_bytes_free;
     uint64_t states = router->state_bytes > free_bytes ? router->state_bytes - free_bytes : 0;
-    return router->message_bytes + router->client_bytes + router->key_bytes + states >=
+    return router->message_bytes + router->client_bytes + router->key_bytes + router->told_bytes +
+               states >=
            router->config.memory_bytes_max;
 }
 

@@ -83,7 +83,7 @@ told_value_t *told_keep(router_t *router, const message_t *message,
     kept.tag = message->stored.tag;
     kept.traceparent = message->stored.traceparent;
     kept.list = wire_writer_bytes(&list);
-    told_value_t *value = told_value_new(&kept);
+    told_value_t *value = told_value_new(&kept, &router->told_bytes);
     wire_writer_destroy(&list);
     return value;
 }

@@ -82,6 +82,7 @@ static void what_was_told_is_appended_with_the_result(void **state)
     driver_commit(bench.driver);
     const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
     tell(&bench, delivery, (const char *const[]){"b", "c"}, 2);
+    assert_true(bench.driver->router->told_bytes > 0);
     assert_int_equal(driver_count(bench.driver, "c", KIND_REPLY), 0);
     uint32_t lane = lane_of_a(&bench, delivery);
     const lane_batch_t *batch = driver_take_batch(bench.driver, lane);
@@ -106,6 +107,7 @@ static void what_was_told_is_appended_with_the_result(void **state)
     }
     driver_batch_done(bench.driver, lane);
     assert_int_equal(driver_replied(bench.driver, "c", 1)->status, STATUS_OK);
+    assert_int_equal(bench.driver->router->told_bytes, 0);
     driver_close(&bench.driver);
 }
 
@@ -469,6 +471,7 @@ static void a_lane_that_is_lost_forgets_it(void **state)
     assert_non_null(driver_take_batch(bench.driver, lane));
     driver_batch_fenced(bench.driver, lane);
     assert_int_equal(driver_count(bench.driver, "c", KIND_REPLY), 0);
+    assert_int_equal(bench.driver->router->told_bytes, 0);
     driver_close(&bench.driver);
 }
 
