@@ -28,8 +28,9 @@ typedef struct told {
     uint64_t target;   /* a hash of the target */
     uint64_t contents; /* of what its target's home is to accept */
     uint64_t columns;  /* of all that a row repeats */
-    bool keyed;        /* it has a primary key */
-    uint64_t ended;    /* the entry whose SENT names it; 0: none does */
+    int64_t deliver_at_ms;
+    bool keyed;     /* it has a primary key */
+    uint64_t ended; /* the entry whose SENT names it; 0: none does */
     uint64_t end_id, cause;
     bool has_row;
     uint64_t accepted; /* id of the MESSAGE with its call key; 0: there is none */
@@ -41,6 +42,7 @@ typedef struct begun {
     uint64_t id; /* its key */
     call_t call;
     uint64_t lane, entry, target, contents;
+    int64_t deliver_at_ms;
     uint64_t dead; /* the entry with its DEAD; 0: it has none */
     bool is_message;
 } begun_t;
@@ -136,13 +138,13 @@ static uint64_t hash_contents(const decoded_told_t *told, fabric_bytes_t tracepa
 {
     uint64_t hash = hash_entity(told->type, told->entity, told->shard);
     hash = hash_bytes(told->payload, hash_bytes(told->tag, hash));
-    hash = hash_bytes(traceparent, hash_bytes(told->headers, hash));
-    return hash_number((uint64_t)told->deliver_at_ms, hash);
+    return hash_bytes(traceparent, hash_bytes(told->headers, hash));
 }
 
 static uint64_t hash_columns(const audit_outgoing_t *row)
 {
     uint64_t hash = hash_contents(&row->told, row->traceparent);
+    hash = hash_number((uint64_t)row->told.deliver_at_ms, hash);
     hash = hash_number(row->told.flags, hash_bytes(row->told.primary_key, hash));
     hash = hash_number(row->source_shard, hash_number(row->source, hash));
     return hash_bytes(row->source_tag, hash_entity(row->source_type, row->source_entity, hash));
@@ -196,6 +198,7 @@ static void add_told(outbox_audit_t *audit, const decoded_record_t *record, uint
                      .target = hash_entity(message->type, message->entity, 0),
                      .contents = hash_contents(message, record->traceparent),
                      .columns = hash_columns(&row),
+                     .deliver_at_ms = message->deliver_at_ms,
                      .keyed = message->primary_key.size > 0};
     if ((message->flags & (REQUEST_DURABLE | REQUEST_TELL)) != (REQUEST_DURABLE | REQUEST_TELL)) {
         say_of(audit, told, "has flags %llu", (ull)message->flags);
@@ -279,12 +282,12 @@ static void take_message(outbox_audit_t *audit, const decoded_record_t *record)
                            .entity = record->entity,
                            .tag = record->tag,
                            .payload = record->payload,
-                           .headers = record->headers,
-                           .deliver_at_ms = record->deliver_at_ms};
+                           .headers = record->headers};
     begun->is_message = true;
     begun->call = (call_t){record->client, record->sequence};
     begun->lane = audit->lane;
     begun->entry = audit->entry;
+    begun->deliver_at_ms = record->deliver_at_ms;
     begun->target = hash_entity(record->type, record->entity, 0);
     begun->contents = hash_contents(&told, record->traceparent);
 }
@@ -359,7 +362,9 @@ static void match(outbox_audit_t *audit, const begun_t *begun, uint64_t lane_cou
         return;
     }
     told->accepted = begun->id;
-    if (begun->contents != told->contents) {
+    bool is_due = begun->deliver_at_ms == 0; /* it was, when it was accepted */
+    if (begun->contents != told->contents ||
+        (begun->deliver_at_ms != told->deliver_at_ms && !is_due)) {
         say_of(audit, told, "was accepted as request %llu with other contents", (ull)begun->id);
     }
     if (begun->lane != lane_of(told->shard, lane_count)) {

@@ -263,6 +263,24 @@ static void a_message_of_other_contents_is_found(void **state)
                              "was accepted as request 2002 with other contents\n");
 }
 
+/* One whose time has come when it is accepted has none any more. */
+static void a_message_with_another_time_is_found(void **state)
+{
+    story_t *story = *state;
+    entry(story, 2, 1, TOLD + 1);
+    tell_two(story, 1);
+    end_one(story, 1, 0, 2001, 0);
+    end_one(story, 1, 1, 2002, 0);
+    entry(story, 3, 1, 3000);
+    decoded_record_t first = accepted(1, 0, "one", 2001);
+    decoded_record_t second = accepted(1, 1, "two", 2002);
+    first.deliver_at_ms = 0;
+    second.deliver_at_ms = 6;
+    outbox_audit_record(story->audit, &first);
+    outbox_audit_record(story->audit, &second);
+    end_expecting(story, TWO "was accepted as request 2002 with other contents\n");
+}
+
 static void a_message_in_another_lane_is_found(void **state)
 {
     story_t *story = *state;
@@ -508,6 +526,7 @@ int main(void)
         audit_test(a_message_that_was_not_accepted_is_found),
         audit_test(a_message_with_another_id_is_found),
         audit_test(a_message_of_other_contents_is_found),
+        audit_test(a_message_with_another_time_is_found),
         audit_test(a_message_in_another_lane_is_found),
         audit_test(messages_in_another_order_are_found),
         audit_test(a_result_that_overtakes_another_one_is_found),
