@@ -427,7 +427,7 @@ static void take_all(batch_builder_t *current, batch_builder_t *next)
     *next = *current;
     *current = all;
     next->message_count = next->early_count = next->move_count = next->attempt_count = 0;
-    next->end_count = next->clear_count = next->kept_count = 0;
+    next->end_count = next->clear_count = next->kept_count = next->sent_count = 0;
 }
 
 /* Moves what one entry may hold from `next` to `current`, which is not in use. Ends get half of the
@@ -442,14 +442,16 @@ static void take(router_t *router, batch_builder_t *current, batch_builder_t *ne
     uint64_t bytes = 0;
     router->takes++;
     free_kept(current);
+    batch_free_sents(current);
     bool wait = next->kept_count > KEPT_MAX;
+    size_t sents = batch_count_sents(config, next, &bytes);
     uint64_t half = (config->batch_bytes_max + 1) / 2;
     size_t ends = wait ? 0 : count_ends(router, next, 0, half, 0, &bytes);
     batch_part_t part = count_messages(config, next, &bytes);
     uint64_t taken = taken_below(next, &part);
     ends = wait ? 0 : count_ends(router, next, ends, config->batch_bytes_max, taken, &bytes);
     if (part.messages == next->message_count && part.moves == next->move_count &&
-        ends == next->end_count && !wait) {
+        ends == next->end_count && sents == next->sent_count && !wait) {
         take_all(current, next);
         return;
     }
@@ -457,6 +459,7 @@ static void take(router_t *router, batch_builder_t *current, batch_builder_t *ne
     take_attempts(current, next, taken);
     take_ends(current, next, ends);
     take_kept(current, next, taken);
+    batch_take_sents(current, next, sents);
     take_messages(current, next, part.messages);
     take_moves(current, next, part.moves);
 }
@@ -481,6 +484,7 @@ size_t router_waiting(const router_t *router, uint32_t number)
     const batch_builder_t *next = &lane->batches.next;
     size_t count = next->message_count + next->move_count + next->attempt_count + next->end_count +
                    next->clear_count + next->kept_count;
+    count += batch_sents_due(router, next);
     return lane_is_given_up(lane) ? 0 : count;
 }
 
@@ -510,6 +514,8 @@ const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_
                                     .end_count = current->end_count,
                                     .clears = current->clears,
                                     .clear_count = current->clear_count,
+                                    .sents = current->sents,
+                                    .sent_count = current->sent_count,
                                     .kept = current->kept,
                                     .kept_count = current->kept_count};
     batches->running = true;
@@ -562,7 +568,9 @@ message_t *batch_take_early(lane_batches_t *lane, size_t *place)
 bool batches_are_idle(const router_t *router)
 {
     for (uint32_t i = 0; i < router->config.lanes; i++) {
-        if (router->lanes[i].batches.running || router_waiting(router, i) > 0) {
+        const router_lane_t *lane = &router->lanes[i];
+        if (lane->batches.running ||
+            router_waiting(router, i) + lane->batches.next.sent_count > 0) {
             return false;
         }
     }
@@ -620,6 +628,7 @@ void batches_abandon(lane_batches_t *lane)
     batch_builder_t empty = lane->abandoned;
     remove_early(&lane->next);
     free_kept(&lane->next);
+    batch_free_sents(&lane->next);
     lane->abandoned = lane->next;
     lane->next = empty;
     lane->next.message_count = lane->next.early_count = lane->next.move_count = 0;
@@ -666,6 +675,8 @@ static void builder_destroy(batch_builder_t *builder)
     free(builder->clears);
     free_kept(builder);
     free((void *)builder->kept);
+    batch_free_sents(builder);
+    free(builder->sents);
 }
 
 void batches_destroy(router_t *router)

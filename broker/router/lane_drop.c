@@ -137,6 +137,7 @@ void lane_drop(router_t *router, uint32_t number)
     clears_drop(router, number);
     search_drop(&lane->search);
     persisted_drop(&lane->persisted);
+    outbox_drop(router, number);
     early_ends_clear(&lane->early_ends);
     operator_cancels_drop(router, number);
     readers_drop(router, number);

@@ -110,7 +110,7 @@ void outgoing_request_send(router_t *router, const outgoing_send_t *send)
 }
 
 /* The event is over: clients that have got the answers to all that they have sent are forgotten. */
-bool router_next_outgoing(router_t *router, router_outgoing_t *outgoing)
+bool outgoing_request_next(router_t *router, router_outgoing_t *outgoing)
 {
     outgoing_send_t send;
     clients_forget_answered(router);

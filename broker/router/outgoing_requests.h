@@ -15,5 +15,7 @@ void outgoing_request_received(router_t *router, const peer_t *peer,
                                const message_outgoing_t *message);
 /* The same for what an outbox of this broker sends to a shard of this broker. */
 void outgoing_request_send(router_t *router, const outgoing_send_t *send);
+/* See router_next_outgoing. */
+bool outgoing_request_next(router_t *router, router_outgoing_t *outgoing);
 
 #endif

@@ -72,6 +72,8 @@ typedef struct router_config {
     /* Of persisted states in memory. Above it those are forgotten whose rows say what is known, and
      * the others take the memory of messages. */
     uint64_t state_bytes_free;
+    uint32_t outgoing_window;      /* outgoing messages from one lane to another in memory */
+    uint64_t outgoing_max;         /* outgoing messages of one lane that may be open, about */
     uint32_t batch_items_max;      /* messages, and ends, of one entry */
     uint64_t batch_bytes_max;      /* an entry ends with the record that brings it to this size */
     uint32_t checkpoint_ms;        /* from one checkpoint's beginning to the next one's */
@@ -503,12 +505,16 @@ typedef struct router_counters {
     uint64_t loaded;         /* messages that were loaded from rows */
     uint64_t states_changed; /* results that have changed a persisted state */
     uint64_t states_given;   /* persisted states that owners were told */
-    uint64_t events_appended;  /* by results that count */
-    uint64_t histories_broken; /* lacked an event when an activation was to begin */
-    uint64_t damaged;          /* stored messages and replies that are none */
-    uint64_t parked;           /* entities that wait for operators, now */
-    uint64_t kept_alive;       /* entities that are kept alive, now */
-    uint64_t kept_aside;       /* those of them that are not woken, since owners died of it, now */
+    uint64_t events_appended;   /* by results that count */
+    uint64_t histories_broken;  /* lacked an event when an activation was to begin */
+    uint64_t damaged;           /* stored messages and replies that are none */
+    uint64_t outgoing;          /* outgoing messages that have not ended, now, about */
+    uint64_t outgoing_accepted; /* outgoing messages, by their targets' homes; that is durable */
+    uint64_t outgoing_dead;     /* became dead letters */
+    uint64_t outgoing_resent;   /* sent once more */
+    uint64_t parked;            /* entities that wait for operators, now */
+    uint64_t kept_alive;        /* entities that are kept alive, now */
+    uint64_t kept_aside;        /* those of them that are not woken, since owners died of it, now */
     uint64_t kept_refused; /* said to be kept alive, beyond LIMIT_KEPT_ALIVE_MAX of their lane */
     uint64_t woken;        /* instances that owners were asked to make */
 

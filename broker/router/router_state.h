@@ -100,6 +100,9 @@ struct router {
     uint64_t key_bytes;         /* of the primary keys of all lanes */
     uint64_t state_bytes;       /* of the persisted states of all lanes */
     uint64_t told_bytes;        /* of what handlers have told, until it is durable */
+    uint64_t outgoing_bytes;    /* of the outboxes of all lanes */
+    uint32_t outboxes;          /* lanes that have one */
+    bool outboxes_wait;         /* something has happened that outboxes have to do with */
     uint32_t reader_count;      /* queries of entities' events; readers.c writes it */
     uint64_t takes;             /* of batches, of all lanes */
     uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */
@@ -156,7 +159,7 @@ static inline bool router_memory_is_full(const router_t *router)
     uint64_t free_bytes = router->config.state_bytes_free;
     uint64_t states = router->state_bytes > free_bytes ? router->state_bytes - free_bytes : 0;
     return router->message_bytes + router->client_bytes + router->key_bytes + router->told_bytes +
-               states >=
+               router->outgoing_bytes + states >=
            router->config.memory_bytes_max;
 }
 

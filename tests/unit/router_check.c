@@ -534,7 +534,7 @@ static void check_lane(const router_lane_t *lane)
     const lane_batches_t *batches = &lane->batches;
     const batch_builder_t *next = &batches->next;
     bool filled = next->message_count + next->move_count + next->attempt_count + next->end_count +
-                      next->clear_count >
+                      next->clear_count + next->sent_count >
                   0;
     router_expect("what a lane appends", filled && !is_held(lane), false);
     router_expect("look-ups in a lane", lane->lookup_next.count > 0 && !is_held(lane), false);
