@@ -111,7 +111,7 @@ TESTLIB_OBJ := $(call objects,$(filter-out %_test.c %_module.c %_entity.c %_main
 
 # The libraries do not contain the reader of configuration files, which needs czmq, and nothing of the store.
 LIBRARY_CORE_OBJ   := $(filter-out $(B)/obj/core/config% $(B)/obj/core/journal/% $(B)/obj/core/sql/%,$(CORE_OBJ)) \
-                      $(B)/obj/core/journal/events.o
+                      $(B)/obj/core/journal/events.o $(B)/obj/core/journal/outgoing.o
 LIBRARY_WORKER_OBJ := $(filter-out %/worker_config.o,$(WORKER_OBJ))
 
 A_CORE    := $(B)/lib/libcore.a

@@ -22,5 +22,8 @@ void adoption_clear(adoption_t *adoption)
     free(adoption->kept);
     free(adoption->kept_names);
     free(adoption->direct);
+    outgoing_copies_clear(&adoption->outgoing, &adoption->outgoing_count);
+    free(adoption->sent);
+    free(adoption->outboxes);
     *adoption = (adoption_t){.hold = adoption->hold};
 }

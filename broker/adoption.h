@@ -7,6 +7,7 @@
 #define BROKER_ADOPTION_H
 
 #include "broker/message_record.h"
+#include "broker/outgoing_value.h"
 
 /* A row that no longer says what stands. */
 typedef struct overruled_row {
@@ -62,6 +63,18 @@ typedef struct adoption {
     uint8_t *kept_names;  /* what the views point into */
     request_id_t *direct; /* transactional messages that have ended in these entries */
     size_t direct_count;
+    /* Outgoing messages of these entries that have not ended, by their keys. Their target lanes are
+     * set. */
+    outgoing_copy_t **outgoing;
+    size_t outgoing_count;
+    /* Those that these entries have ended, by their keys: their rows, if they have any, do not
+     * stand, and are to be deleted. */
+    store_outgoing_key_t *sent;
+    size_t sent_count;
+    /* Rows of outgoing messages, by target lane. The counts contain rows that do not stand, and,
+     * where a checkpoint was cut off, rows of messages in `outgoing`. */
+    store_outbox_t *outboxes;
+    size_t outbox_count;
 } adoption_t;
 
 /* Frees what it owns. */

@@ -69,6 +69,10 @@ const config_key_t broker_config_keys[] = {
      "durable messages that may be pending, in the database"},
     {"entity_pending_max", CONFIG_UINT, NULL, 1, 1000000000, "N",
      "durable messages of one entity that may be pending, in the database"},
+    {"outgoing_max", CONFIG_UINT, NULL, 1, 1000000000, "N",
+     "messages of one lane that handlers have told others and that are still to be sent; beyond "
+     "them, "
+     "what may tell more is refused (default 1000000)"},
     {"entity_window", CONFIG_UINT, NULL, 1, 1000000, "N",
      "durable messages of one entity in memory, about; the rest stays in the database"},
     {"memory_bytes_max", CONFIG_UINT, NULL, 1 << 20, UINT64_MAX, "BYTES",
@@ -122,6 +126,7 @@ static void read_limits(const config_t *values, router_config_t *router)
     read_limit(values, "backoff_max_ms", &router->backoff_max_ms);
     read_large_limit(values, "pending_max", &router->pending_max);
     read_large_limit(values, "entity_pending_max", &router->entity_pending_max);
+    read_large_limit(values, "outgoing_max", &router->outgoing_max);
     read_limit(values, "entity_window", &router->entity_window);
     read_large_limit(values, "memory_bytes_max", &router->memory_bytes_max);
     read_limit(values, "batch_items_max", &router->batch_items_max);

@@ -29,11 +29,12 @@ typedef struct batch_end {
     /* That the message leaves its entity; NULL: it changed none, or an end behind it has a newer
      * one. */
     const store_state_t *state;
-    const journal_events_t *events; /* that the message has appended; NULL: none */
-    bool dead;                      /* the message becomes a dead letter; so are the next three */
-    journal_attempts_t attempts;    /* in all */
-    uint32_t cause;                 /* fabric_error_t */
-    fabric_bytes_t text;            /* the last error */
+    const journal_events_t *events;     /* that the message has appended; NULL: none */
+    const journal_outgoing_t *outgoing; /* that its handler has told; NULL: none */
+    bool dead;                   /* the message becomes a dead letter; so are the next three */
+    journal_attempts_t attempts; /* in all */
+    uint32_t cause;              /* fabric_error_t */
+    fabric_bytes_t text;         /* the last error */
 } batch_end_t;
 
 /* What the end, which makes no dead letter, leaves beside its reply. */
@@ -48,6 +49,9 @@ static inline journal_effects_t batch_end_effects(const batch_end_t *end)
     if (end->events) {
         effects.events = *end->events;
     }
+    if (end->outgoing) {
+        effects.outgoing = *end->outgoing;
+    }
     return effects;
 }
 
@@ -59,9 +63,21 @@ typedef struct batch_clear {
     fabric_bytes_t type, entity;
 } batch_clear_t;
 
+/* An outgoing message has come to its end. Those of one source stand together where they can. */
+typedef struct batch_sent {
+    request_id_t source;
+    shard_id_t shard; /* of the source, as its entity's hash */
+    uint64_t entity_hash;
+    uint64_t outgoing_id;
+    uint32_t target_lane;
+    store_sent_t end;
+    const store_message_t *dead; /* it becomes a dead letter, with this reply; NULL: accepted */
+    const store_reply_t *reply;
+} batch_sent_t;
+
 /* Records stand in the entry in this order: messages by increasing id, moves by increasing
- * position, attempts, ends, what keeps entities alive, clears. Messages and moves take effect in
- * the order of their positions. */
+ * position, attempts, ends, dead letters of outgoing messages and what they are named by, what
+ * keeps entities alive, clears. Messages and moves take effect in the order of their positions. */
 typedef struct lane_batch {
     uint64_t epoch;   /* under which the lane is held */
     uint64_t last_id; /* the highest id made so far */
@@ -73,6 +89,8 @@ typedef struct lane_batch {
     size_t attempt_count;
     const batch_end_t *ends;
     size_t end_count;
+    const batch_sent_t *sents;
+    size_t sent_count;
     store_kept_t *const *kept; /* without their numbers */
     size_t kept_count;
     const batch_clear_t *clears; /* by increasing id */

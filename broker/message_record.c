@@ -96,6 +96,7 @@ void message_destroy(message_t **message)
         free_reply(*message);
         state_value_drop(&(*message)->left);
         events_value_drop(&(*message)->events);
+        told_value_destroy(&(*message)->outgoing);
         free((*message)->crash_text);
         memory_cache_free(*message, (*message)->size);
     }

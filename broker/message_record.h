@@ -11,6 +11,7 @@
 
 #include "broker/events_value.h"
 #include "broker/state_value.h"
+#include "broker/told_value.h"
 #include "core/hash.h"
 #include "core/journal/record.h"
 #include "core/message.h"
@@ -89,6 +90,7 @@ typedef struct message {
     store_reply_t reply;    /* RESULT, ENDED; its payload points to reply_payload */
     state_value_t *left;    /* RESULT: the persisted state that it leaves; NULL: it changed none */
     events_value_t *events; /* RESULT: that it has appended; NULL: none */
+    told_value_t *outgoing; /* RESULT: what its handler has told others; NULL: nothing */
     struct message *chain;  /* lists that own records for a while: loaded or held messages */
     uint64_t slice;         /* the lane's last slice with a change of its row; 0: none */
     uint32_t cause;         /* of a dead letter: fabric_error_t */

@@ -261,6 +261,33 @@ static void print_unregistered(const json_t *document, FILE *file)
     }
 }
 
+/* ---- outgoing messages ---- */
+
+/* Lanes whose messages pile up, since the homes of other lanes do not take them. */
+static void print_outgoing(const json_t *document, FILE *file)
+{
+    size_t index;
+    size_t i;
+    const json_t *lane;
+    const json_t *target;
+    json_array_foreach(json_object_get(document, "lanes"), index, lane)
+    {
+        const json_t *full = json_object_get(lane, "outgoing_full");
+        if (json_array_size(full) == 0) {
+            continue;
+        }
+        fprintf(file,
+                "\nlane %lld has %lld outgoing messages, the oldest since %.1f s: too many to",
+                cli_number_of(lane, "number"), cli_number_of(lane, "outgoing"),
+                (double)cli_number_of(lane, "outgoing_ms") / 1000);
+        json_array_foreach(full, i, target)
+        {
+            fprintf(file, "%s lane %lld", i > 0 ? "," : "", (long long)json_integer_value(target));
+        }
+        fprintf(file, "\n");
+    }
+}
+
 /* ---- groups and counters ---- */
 
 /* The document lists the shards group by group. */
@@ -340,6 +367,7 @@ void cli_status_print(json_t *document, FILE *file)
     print_types(document, file);
     print_unregistered(document, file);
     print_groups(document, file);
+    print_outgoing(document, file);
     print_counters(document, file);
 }
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "core/printable.h"
+#include "core/snowflake.h"
 
 /* ---- reading ---- */
 
@@ -57,6 +58,38 @@ static fabric_error_t read_lag(store_t *store, report_lane_t *lane)
     return error;
 }
 
+static void note_open(report_lane_t *lane, uint64_t id)
+{
+    if (id > 0 && (lane->open_id.value == 0 || id < lane->open_id.value)) {
+        lane->open_id.value = id;
+    }
+}
+
+static void take_outbox(void *context, const store_outbox_t *outbox)
+{
+    report_lane_t *lane = context;
+    lane->outgoing += outbox->count;
+    note_open(lane, outbox->first);
+}
+
+static bool take_reached(void *context, const store_entry_t *entry)
+{
+    note_open(context, entry->last_id);
+    return false;
+}
+
+/* Above the checkpoint there may be more of them: their ids are larger than the last one that the
+ * checkpoint knows. */
+static fabric_error_t read_outgoing(store_t *store, report_lane_t *lane)
+{
+    fabric_error_t error = store->driver->list_outboxes(store, lane->row.lane, take_outbox, lane);
+    if (error || lane->lag_entries == 0) {
+        return error;
+    }
+    return store->driver->read_journal(store, lane->row.lane, lane->row.number, STORE_ENTRY_HEAD, 1,
+                                       1, take_reached, lane);
+}
+
 fabric_error_t store_report_read(store_t *store, store_report_t *report)
 {
     *report = (store_report_t){.table_count = 0};
@@ -66,6 +99,7 @@ fabric_error_t store_report_read(store_t *store, store_report_t *report)
     }
     for (size_t i = 0; !error && i < report->lane_count; i++) {
         error = read_lag(store, &report->lanes[i]);
+        error = error ? error : read_outgoing(store, &report->lanes[i]);
     }
     return error;
 }
@@ -75,6 +109,36 @@ fabric_error_t store_report_read(store_t *store, store_report_t *report)
 static const char *holder_text(const store_lane_t *lane, char text[33])
 {
     return incarnation_is_none(lane->holder) ? "nobody" : incarnation_text(lane->holder, text);
+}
+
+/* Lanes with rows, and those that nobody holds, and so nobody sends for. */
+static bool is_told_of(const report_lane_t *lane)
+{
+    return lane->outgoing > 0 || (lane->open_id.value > 0 && incarnation_is_none(lane->row.holder));
+}
+
+static void print_outgoing(const store_report_t *report, FILE *file)
+{
+    const report_lane_t *oldest = NULL;
+    char since[32];
+    for (size_t i = 0; i < report->lane_count; i++) {
+        const report_lane_t *lane = &report->lanes[i];
+        if (!is_told_of(lane)) {
+            continue;
+        }
+        if (!oldest) {
+            fprintf(file, "\n%-5s %14s %s\n", "LANE", "OUTGOING", "SINCE");
+        }
+        fprintf(file, "%-5u %14" PRIu64 " %s\n", lane->row.lane, lane->outgoing,
+                snowflake_date_text(lane->open_id, since));
+        oldest = !oldest || lane->open_id.value < oldest->open_id.value ? lane : oldest;
+    }
+    if (oldest) {
+        fprintf(file,
+                "entries of journals since %s are not purged for their age: messages of lane %u "
+                "may still be under way\n",
+                snowflake_date_text(oldest->open_id, since), oldest->row.lane);
+    }
 }
 
 void store_report_print(const store_report_t *report, FILE *file)
@@ -95,6 +159,7 @@ void store_report_print(const store_report_t *report, FILE *file)
                 lane->row.lane, holder_text(&lane->row, holder), lane->row.epoch, lane->row.number,
                 lane->newest, lane->lag_entries, lane->lag_bytes);
     }
+    print_outgoing(report, file);
 }
 
 void store_report_add(const store_report_t *report, json_t *document)
@@ -110,13 +175,17 @@ void store_report_add(const store_report_t *report, json_t *document)
     for (size_t i = 0; i < report->lane_count; i++) {
         const report_lane_t *lane = &report->lanes[i];
         char holder[33];
+        char since[32];
         json_array_append_new(
             lanes,
-            json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I}", "lane", (json_int_t)lane->row.lane,
-                      "holder", holder_text(&lane->row, holder), "epoch",
-                      (json_int_t)lane->row.epoch, "checkpoint", (json_int_t)lane->row.number,
-                      "last_entry", (json_int_t)lane->newest, "entries_behind",
-                      (json_int_t)lane->lag_entries, "bytes_behind", (json_int_t)lane->lag_bytes));
+            json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s?}", "lane",
+                      (json_int_t)lane->row.lane, "holder", holder_text(&lane->row, holder),
+                      "epoch", (json_int_t)lane->row.epoch, "checkpoint",
+                      (json_int_t)lane->row.number, "last_entry", (json_int_t)lane->newest,
+                      "entries_behind", (json_int_t)lane->lag_entries, "bytes_behind",
+                      (json_int_t)lane->lag_bytes, "outgoing", (json_int_t)lane->outgoing,
+                      "outgoing_since",
+                      lane->open_id.value ? snowflake_date_text(lane->open_id, since) : NULL));
     }
     json_object_set_new(document, "tables", tables);
     json_object_set_new(document, "journals", lanes);

@@ -1,4 +1,5 @@
-/* How full a database is, and how far the checkpoints of its lanes are behind their journals.
+/* How full a database is, how far the checkpoints of its lanes are behind their journals, and what
+ * keeps entries from being purged for their age.
  *
  * Threading: the program has one thread.
  */
@@ -24,6 +25,10 @@ typedef struct report_lane {
     uint64_t newest;      /* number of the last entry */
     uint64_t lag_entries; /* above the checkpoint */
     uint64_t lag_bytes;
+    uint64_t outgoing; /* messages that handlers have told others, in rows */
+    /* No outgoing message that is open has a smaller id; 0: none is open. An entry of any lane
+     * whose last id is larger is not purged for its age: see store_driver.oldest_outgoing. */
+    request_id_t open_id;
 } report_lane_t;
 
 typedef struct store_report {

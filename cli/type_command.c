@@ -132,10 +132,11 @@ static void print_text(const type_description_t *type, const char *tag, const js
         snprintf(keys, sizeof keys, "%llu ms", (unsigned long long)retention_ms);
     }
     printf("type         %s\ngroup        %s\nmailbox      %u messages of one entity\n"
-           "concurrency  %u\nkeys stand   %s after their messages have ended\nwaiting      %lld "
+           "concurrency  %u\nkeys stand   %s after their messages have ended\n%swaiting      %lld "
            "shards have messages that no runner takes "
            "now\nrunners      ",
            name, group, type->mailbox_capacity, type->concurrency, keys,
+           type->options.tells ? "tells        other entities, with its replies\n" : "",
            cli_number_of(row, "waiting"));
     print_names(json_object_get(row, "runners"),
                 "none: its durable messages wait until a worker brings it");

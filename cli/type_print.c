@@ -133,6 +133,7 @@ void type_add_json(const type_description_t *type, const char *tag, json_t *obje
                         type->options.key_retention_ms > 0
                             ? json_integer((json_int_t)type->options.key_retention_ms)
                             : json_null());
+    json_object_set_new(object, "tells", json_boolean(type->options.tells));
     json_object_set_new(object, "messages", messages);
 }
 

@@ -111,17 +111,23 @@ static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
 /* ---- options ---- */
 
 enum { PLACES = 5, OPTIONS_MAX = 32 };
-enum { OPTION_FAILURE = 1, OPTION_DEFECTS_TO_CALLER = 2, OPTION_KEY_RETENTION_MS = 3 };
+enum {
+    OPTION_FAILURE = 1,
+    OPTION_DEFECTS_TO_CALLER = 2,
+    OPTION_KEY_RETENTION_MS = 3,
+    OPTION_TELLS = 4
+};
 
 bool type_options_are_default(const type_options_t *options)
 {
     return options->failure == FAILURE_BLOCK && !options->defects_to_caller &&
-           options->key_retention_ms == 0;
+           options->key_retention_ms == 0 && !options->tells;
 }
 
 void type_options_put(const type_options_t *options, wire_writer_t *writer)
 {
-    wire_put_map(writer, options->key_retention_ms > 0 ? 3 : 2);
+    wire_put_map(writer,
+                 2u + (options->key_retention_ms > 0 ? 1u : 0u) + (options->tells ? 1u : 0u));
     wire_put_uint(writer, OPTION_FAILURE);
     wire_put_uint(writer, options->failure);
     wire_put_uint(writer, OPTION_DEFECTS_TO_CALLER);
@@ -129,6 +135,10 @@ void type_options_put(const type_options_t *options, wire_writer_t *writer)
     if (options->key_retention_ms > 0) {
         wire_put_uint(writer, OPTION_KEY_RETENTION_MS);
         wire_put_uint(writer, options->key_retention_ms);
+    }
+    if (options->tells) {
+        wire_put_uint(writer, OPTION_TELLS);
+        wire_put_uint(writer, 1);
     }
 }
 
@@ -149,6 +159,8 @@ static void read_options(wire_reader_t *reader, type_options_t *options)
             options->defects_to_caller = value == 1;
         } else if (option == OPTION_KEY_RETENTION_MS && value <= TYPE_KEY_RETENTION_MS_MAX) {
             options->key_retention_ms = value;
+        } else if (option == OPTION_TELLS) {
+            options->tells = value == 1;
         }
     }
 }
@@ -574,6 +586,7 @@ fabric_error_t type_description_merge(const type_description_t *known,
         merged.mailbox_capacity = older ? known->mailbox_capacity : brought->mailbox_capacity;
         merged.concurrency = older ? known->concurrency : brought->concurrency;
         merged.options = older ? known->options : brought->options;
+        merged.options.tells = known->options.tells || brought->options.tells;
         type_description_put(&merged, writer);
     }
     free(merged.messages); /* which only borrowed the schemas */

@@ -34,6 +34,7 @@ typedef struct type_options {
     /* For how long a primary key stands after its message has ended; 0: as the cluster's homes are
      * configured. */
     uint64_t key_retention_ms;
+    bool tells; /* its handlers tell by durable messages: see core/journal/outgoing.h */
 } type_options_t;
 
 /* Writes the options, as the last place of a description that has one more for them. */
@@ -115,7 +116,8 @@ const event_description_t *type_description_event(const type_description_t *desc
  * schema_compatible), and the messages that only one of the two has. The capacity, concurrency
  * and options are those of `brought`, unless it is older in a message or lacks one. Of states that
  * of the larger version is the newer one, and of the same version the one that can read the other.
- * Events are merged as messages are: what once was appended stays described.
+ * Events are merged as messages are: what once was appended stays described. A type that tells is
+ * one that does from then on, since workers of either version may run.
  *
  * TYPE_CONFLICT: another shard group, a message that is not as durable, or as transactional, a
  * state that is persisted no more, events that are appended no more, or in the place of a persisted

@@ -34,6 +34,7 @@ void context_begin(fabric_context_t *context, entity_t *entity, const type_entry
     context->surplus = false;
     context->asks = NULL;
     context->waited = NULL;
+    context->told = NULL;
     context->astray = false;
     context->blocks = NULL;
     context->terminate = false;
@@ -49,6 +50,7 @@ void context_end(fabric_context_t *context)
 {
     context_blocks_free(&context->blocks);
     asks_destroy(&context->asks);
+    told_destroy(&context->told);
 }
 
 void *fabric_context_allocate(fabric_context_t *context, size_t size)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "worker/context_state.h"
+#include "worker/executor_events.h"
 
 #define TIMEOUT_MS   30000u
 #define ASK_KEY_SIZE (64u + LIMIT_NAME_BYTES_MAX)
@@ -75,11 +76,40 @@ fabric_result_t fabric_ask(fabric_context_t *context, const fabric_ask_t *ask)
     return FABRIC_WAITING;
 }
 
+/* How many bytes the message may tell: as many as leave room for its reply and a new state. */
+static size_t told_bytes_max(const fabric_context_t *context)
+{
+    const entity_events_t *events = context->entity->events;
+    size_t taken = LIMIT_PAYLOAD_BYTES_MAX;
+    taken += context->type->type->persisted ? LIMIT_PAYLOAD_BYTES_MAX : 0;
+    taken += events ? events->list.size : 0;
+    return taken < EVENTS_RECORD_BYTES ? EVENTS_RECORD_BYTES - taken : 0;
+}
+
+/* The message goes with the reply, and its home sends it. */
+static fabric_error_t tell_with_reply(fabric_context_t *context, const fabric_tell_t *tell)
+{
+    if (!context->type->type->tells) {
+        return FABRIC_ERROR_INVALID_ARGUMENT;
+    }
+    fabric_error_t error = told_add(&context->told, tell, told_bytes_max(context));
+    if (error == FABRIC_OK && context->sender && context->sender->note) {
+        const fabric_call_t call = sender_call_of_tell(tell);
+        context->sender->note(context->sender, &call);
+    }
+    return error;
+}
+
 fabric_error_t fabric_tell(fabric_context_t *context, const fabric_tell_t *tell)
 {
     char traceparent[LIMIT_TRACEPARENT_BYTES_MAX + 1];
-    if (!context->sender || !tell->message || may_be_unstored(context) ||
-        (tell->message->durable && fabric_context_is_durable(context))) {
+    if (!tell->message || may_be_unstored(context)) {
+        return FABRIC_ERROR_INVALID_ARGUMENT;
+    }
+    if (tell->message->durable && fabric_context_is_durable(context)) {
+        return tell_with_reply(context, tell);
+    }
+    if (!context->sender) {
         return FABRIC_ERROR_INVALID_ARGUMENT;
     }
     fabric_call_t call = sender_call_of_tell(tell);
@@ -141,6 +171,8 @@ void context_resume(fabric_context_t *context, fabric_pending_t *waited, const t
     context_begin(context, waited->entity, type, asks->handler, delivery, now_ms);
     context->asks = asks;
     context->waited = waited;
+    context->told = waited->told;
+    waited->told = NULL;
     context->blocks = asks->blocks;
     asks->blocks = NULL;
 }

@@ -6,6 +6,7 @@
 #include "worker/asks.h"
 #include "worker/executor_entity_state.h"
 #include "worker/interrupts.h"
+#include "worker/told.h"
 
 struct fabric_context {
     completions_t *completions;
@@ -22,6 +23,7 @@ struct fabric_context {
     answers_t *answers;        /* where those to its asks come in */
     asks_t *asks;              /* of the message; NULL: none yet */
     fabric_pending_t *waited;  /* a function that goes on with its message runs; NULL: a handler */
+    told_t *told;              /* what goes with the reply; NULL: nothing */
     bool astray;               /* it has asked without a function for the answer */
     void *connection;          /* of a transactional message's handler; NULL: it has none */
     bool terminate;            /* the entity's state is to end after the message */

@@ -186,6 +186,8 @@ static void go_on(executor_t *executor, ask_t *ask, fabric_pending_t *pending)
     asks->blocks = context->blocks; /* they stay until the message has ended */
     context->blocks = NULL;
     context->asks = NULL;
+    pending->told = context->told;
+    context->told = NULL;
     settle(executor, pending, result, fault, reply);
     handling->ran = at_hand_end(&handling->at_hand);
     handling_note_request(executor, 0);

@@ -24,11 +24,11 @@ static void forget_causes(entity_t *entity)
     entity->told = 0;
 }
 
-/* Whether the entity's last result may be that of a message which is not stored. Of a type whose
- * instances begin with what is stored no results are kept, so nobody knows. */
+/* Whether the entity's last result may be that of a message which is not stored. Of a type with
+ * whose results something is stored none are kept, so nobody knows. */
 static bool has_early_result(const executor_t *executor, const entity_t *entity)
 {
-    return entity->early != 0 && (entity_type(&executor->entities, entity)->stores ||
+    return entity->early != 0 && (entity_type(&executor->entities, entity)->unkept ||
                                   kept_results_have(&entity->ownership->kept, entity->early));
 }
 

@@ -161,7 +161,7 @@ static void put_reply(executor_t *executor, entity_t *entity, const message_deli
         !transaction_reply(executor, entity, delivery, &result)) {
         return;
     }
-    stored_put_handled(executor, entity, delivery, &result);
+    stored_put_handled(executor, entity, delivery, &result, handling->context.told);
 }
 
 /* ---- slow handlers ---- */
@@ -247,6 +247,8 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     case FABRIC_PENDING:
     case FABRIC_WAITING:
         pending = pending ? pending : context_wait(context);
+        pending->told = context->told;
+        context->told = NULL;
         entity_begin_pending(&executor->entities, entity, pending, executor->output.round,
                              type_entry_is_concurrent(context->type, handler));
         slow_watch(&executor->handling.slow, context->type, pending, executor->now_ms);
@@ -360,7 +362,7 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
     if (!ownership->kept.by_request || !(delivery->flags & REQUEST_DURABLE) ||
         ownership->state == OWNERSHIP_ORPHANED ||
         (entity && entity_is_over(entity, ownership, delivery->activation)) ||
-        type_table_find(executor->types, delivery->type)->stores) {
+        type_table_find(executor->types, delivery->type)->unkept) {
         return false; /* what was not stored did not happen */
     }
     kept_result_t *kept =
@@ -378,6 +380,15 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
     return true;
 }
 
+/* The delivery of the message whose handler was pending, as far as its result wants it. */
+static message_deliver_t delivery_of(const fabric_pending_t *pending)
+{
+    return (message_deliver_t){.activation = pending->activation,
+                               .request_id = pending->request_id,
+                               .flags = pending->flags,
+                               .tag = fabric_bytes_of(pending->message->tag)};
+}
+
 static void put_completion(executor_t *executor, entity_t *entity, const fabric_pending_t *pending)
 {
     message_result_t result = result_of(entity, pending->activation, pending->request_id);
@@ -387,14 +398,16 @@ static void put_completion(executor_t *executor, entity_t *entity, const fabric_
     result.payload = wire_writer_bytes(&pending->payload);
     bool stopped = pending->status == STATUS_NOT_TAKEN; /* the home takes the message back */
     if (!stopped && result_is_awaited(pending, entity->ownership)) {
-        result_put(executor, entity, pending->flags, &result);
+        const message_deliver_t delivery = delivery_of(pending);
+        bool replied = pending->status == STATUS_OK;
+        stored_put_handled(executor, entity, &delivery, &result, replied ? pending->told : NULL);
     } else if (stopped) {
         output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
     } else {
         output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
         result.home_epoch = pending->token.home_epoch;
         entity_note_early(entity, pending->flags, pending->request_id);
-        if (pending->flags & REQUEST_DURABLE) {
+        if (pending->flags & REQUEST_DURABLE && !entity_type(&executor->entities, entity)->unkept) {
             kept_results_hold(&entity->ownership->kept, &result);
         }
     }
@@ -418,10 +431,7 @@ void handle_end_terminating(executor_t *executor, entity_t *entity)
  * not kept: what was not stored did not happen. */
 static void complete_stored(executor_t *executor, entity_t *entity, fabric_pending_t *pending)
 {
-    const message_deliver_t delivery = {.activation = pending->activation,
-                                        .request_id = pending->request_id,
-                                        .flags = pending->flags,
-                                        .tag = fabric_bytes_of(pending->message->tag)};
+    const message_deliver_t delivery = delivery_of(pending);
     message_result_t result = result_of(entity, pending->activation, pending->request_id);
     result.status = pending->status;
     result.error = pending->error;
@@ -433,7 +443,7 @@ static void complete_stored(executor_t *executor, entity_t *entity, fabric_pendi
     entity_end_pending(&executor->entities, entity, pending, executor->now_ms);
     entity->terminating = terminating;
     if (awaited && pending->status == STATUS_OK) {
-        stored_put_handled(executor, entity, &delivery, &result);
+        stored_put_handled(executor, entity, &delivery, &result, pending->told);
     } else if (awaited && reply_status_is_answer(pending->status)) {
         stored_put_failed(executor, entity, &delivery, &result);
     } else if (awaited && pending->status == STATUS_DEFECT) {

@@ -70,6 +70,18 @@ void output_put_result_events(executor_output_t *output, work_source_t source,
     piece->states++;
 }
 
+void output_put_result_told(executor_output_t *output, work_source_t source,
+                            const message_result_told_t *result, uint64_t now_ms)
+{
+    size_t size =
+        result->told.size + result->events.size + result->state.size + result->payload.size;
+    work_output_t *piece = size < LIMIT_FRAME_BYTES_GOAL ? piece_for(output, source, now_ms)
+                                                         : new_piece(output, source, now_ms);
+    message_put_result_told(&piece->results, result);
+    piece->count++;
+    piece->states++;
+}
+
 void output_put_alive(executor_output_t *output, work_source_t source, const message_alive_t *alive,
                       uint64_t now_ms)
 {

@@ -14,7 +14,7 @@ typedef struct executor_output {
 void output_begin(executor_output_t *output, uint32_t round);
 
 /* `durable`: whether the result is kept until it is settled, as those of durable messages are; but
- * of types that store something none is: what was not stored did not happen. */
+ * of types that store or tell something none is: what was not stored did not happen. */
 void output_put_result(executor_output_t *output, work_source_t source,
                        const message_result_t *result, bool durable, uint64_t now_ms);
 /* The result of a durable message that has changed its entity's state, with this state. */
@@ -23,6 +23,9 @@ void output_put_result_state(executor_output_t *output, work_source_t source,
 /* The same of one that brings events, or a snapshot, or both. */
 void output_put_result_events(executor_output_t *output, work_source_t source,
                               const message_result_events_t *result, uint64_t now_ms);
+/* The same of one whose handler has told others something. */
+void output_put_result_told(executor_output_t *output, work_source_t source,
+                            const message_result_told_t *result, uint64_t now_ms);
 /* What keeps an entity alive. It ends no delivery, and is no result. */
 void output_put_alive(executor_output_t *output, work_source_t source, const message_alive_t *alive,
                       uint64_t now_ms);

@@ -24,7 +24,7 @@ void result_put(executor_t *executor, entity_t *entity, uint64_t flags,
                 const message_result_t *result)
 {
     entity_note_early(entity, flags, result->request_id);
-    bool kept = flags & REQUEST_DURABLE && !entity_type(&executor->entities, entity)->stores;
+    bool kept = flags & REQUEST_DURABLE && !entity_type(&executor->entities, entity)->unkept;
     output_put_result(&executor->output, entity->ownership->source, result, kept, executor->now_ms);
 }
 

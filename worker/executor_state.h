@@ -15,6 +15,7 @@
  *     context_asks.c                        what a handler asks and tells others
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
  *     asks.c  sender.c                      asks that are open; sending, by whatever sends
+ *     told.c                                what handlers tell with their replies
  *     executor_persisted.c                  the persisted state that an instance begins with
  *     executor_events.c                     the events that an instance is built of, and appends
  *     executor_instance.c                   building and ending instances; resources

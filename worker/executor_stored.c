@@ -8,6 +8,60 @@
 #include "worker/executor_persisted.h"
 #include "worker/executor_result.h"
 
+/* ---- what handlers tell others ---- */
+
+/* The result with nothing beside the reply. */
+static message_result_events_t without_effects(const message_result_t *result)
+{
+    static const uint8_t no_events[] = {0x90};
+    return (message_result_events_t){.shard = result->shard,
+                                     .home_epoch = result->home_epoch,
+                                     .owner_sequence = result->owner_sequence,
+                                     .activation = result->activation,
+                                     .request_id = result->request_id,
+                                     .status = result->status,
+                                     .error = result->error,
+                                     .code = result->code,
+                                     .payload = result->payload,
+                                     .events = fabric_bytes(no_events, sizeof no_events)};
+}
+
+/* Puts the result with what the handler has told others. There is room for them: see
+ * fabric_tell(). */
+static void put_told(executor_t *executor, entity_t *entity, const message_result_events_t *with,
+                     const told_t *told)
+{
+    const message_result_told_t result = {.shard = with->shard,
+                                          .home_epoch = with->home_epoch,
+                                          .owner_sequence = with->owner_sequence,
+                                          .activation = with->activation,
+                                          .request_id = with->request_id,
+                                          .status = with->status,
+                                          .error = with->error,
+                                          .code = with->code,
+                                          .payload = with->payload,
+                                          .first = with->first,
+                                          .events = with->events,
+                                          .version = with->version,
+                                          .state = with->state,
+                                          .sequence = with->sequence,
+                                          .count = told->count,
+                                          .told = wire_writer_bytes(&told->list)};
+    output_put_result_told(&executor->output, entity->ownership->source, &result, executor->now_ms);
+}
+
+/* The reply to a message that has changed nothing. */
+static void put_reply(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                      const message_result_t *result, const told_t *told)
+{
+    if (told) {
+        const message_result_events_t with = without_effects(result);
+        put_told(executor, entity, &with, told);
+    } else {
+        result_put(executor, entity, delivery->flags, result);
+    }
+}
+
 /* ---- persisted states ---- */
 
 static uint8_t *state_buffer(executor_handling_t *handling)
@@ -61,15 +115,33 @@ void stored_put_failed(executor_t *executor, entity_t *entity, const message_del
     stored_take_back(executor, entity);
 }
 
+/* The state was accepted. */
+static void put_changed(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                        const message_result_t *result, const told_t *told)
+{
+    message_result_state_t with_state = persisted_result(entity, result);
+    if (told) {
+        message_result_events_t with = without_effects(result);
+        with.version = with_state.version;
+        with.state = with_state.state;
+        put_told(executor, entity, &with, told);
+        return;
+    }
+    entity_note_early(entity, delivery->flags, delivery->request_id);
+    output_put_result_state(&executor->output, entity->ownership->source, &with_state,
+                            executor->now_ms);
+}
+
 /* Puts the reply to a message of a persisted type, with the state if it has changed that. */
 static void put_with_state(executor_t *executor, entity_t *entity,
-                           const message_deliver_t *delivery, const message_result_t *result)
+                           const message_deliver_t *delivery, const message_result_t *result,
+                           const told_t *told)
 {
     size_t size = 0;
     fabric_schema_fault_t fault = {""};
     persisted_change_t change = compare_state(executor, entity, &size, &fault);
     if (change == PERSISTED_SAME) {
-        result_put(executor, entity, delivery->flags, result);
+        put_reply(executor, entity, delivery, result, told);
     } else if (change == PERSISTED_FAULT) {
         char text[LIMIT_TEXT_BYTES_MAX];
         snprintf(text, sizeof text, "the state: %s",
@@ -81,10 +153,7 @@ static void put_with_state(executor_t *executor, entity_t *entity,
     } else {
         persisted_accept(entity, entity_type(&executor->entities, entity)->type,
                          executor->handling.state_buffer, size);
-        message_result_state_t with_state = persisted_result(entity, result);
-        entity_note_early(entity, delivery->flags, delivery->request_id);
-        output_put_result_state(&executor->output, entity->ownership->source, &with_state,
-                                executor->now_ms);
+        put_changed(executor, entity, delivery, result, told);
     }
 }
 
@@ -120,10 +189,11 @@ static fabric_bytes_t take_snapshot(executor_t *executor, entity_t *entity,
 
 /* As put_with_state, of a type with events. */
 static void put_with_events(executor_t *executor, entity_t *entity,
-                            const message_deliver_t *delivery, const message_result_t *result)
+                            const message_deliver_t *delivery, const message_result_t *result,
+                            const told_t *told)
 {
     entity_table_t *entities = &executor->entities;
-    size_t size = entity->events->list.size + result->payload.size;
+    size_t size = entity->events->list.size + result->payload.size + told_bytes(told);
     fabric_bytes_t snapshot = {NULL, 0};
     bool appended = events_were_appended(entity);
     if (appended && !(delivery->flags & REQUEST_DURABLE)) {
@@ -131,35 +201,42 @@ static void put_with_events(executor_t *executor, entity_t *entity,
         return;
     }
     if (size > EVENTS_RECORD_BYTES) {
-        result_put_broken(executor, entity, delivery,
-                          "the events and the reply are larger than a record may be");
+        result_put_broken(
+            executor, entity, delivery,
+            told ? "the events, the reply and what the handler tells others are larger than "
+                   "a record may be"
+                 : "the events and the reply are larger than a record may be");
         return;
     }
     if (delivery->flags & REQUEST_DURABLE) {
         snapshot = take_snapshot(executor, entity, delivery, size);
     }
     if (!appended && snapshot.size == 0) {
-        result_put(executor, entity, delivery->flags, result);
+        put_reply(executor, entity, delivery, result, told);
         return;
     }
     message_result_events_t with_events = events_result(
         entities, entity, result, entity_type(entities, entity)->type->state_version, snapshot);
-    output_put_result_events(&executor->output, entity->ownership->source, &with_events,
-                             executor->now_ms);
+    if (told) {
+        put_told(executor, entity, &with_events, told);
+    } else {
+        output_put_result_events(&executor->output, entity->ownership->source, &with_events,
+                                 executor->now_ms);
+    }
     entity_note_early(entity, delivery->flags, delivery->request_id);
     events_accept(entity);
 }
 
 void stored_put_handled(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
-                        const message_result_t *result)
+                        const message_result_t *result, const told_t *told)
 {
     const type_entry_t *type = entity_type(&executor->entities, entity);
     if (type->type->persisted) {
-        put_with_state(executor, entity, delivery, result);
+        put_with_state(executor, entity, delivery, result, told);
     } else if (type->event_count > 0) {
-        put_with_events(executor, entity, delivery, result);
+        put_with_events(executor, entity, delivery, result, told);
     } else {
-        result_put(executor, entity, delivery->flags, result);
+        put_reply(executor, entity, delivery, result, told);
     }
 }
 

@@ -23,8 +23,8 @@ void link_kept_begin(link_kept_t *kept)
     *kept = (link_kept_t){0};
 }
 
-/* Copies all messages but those with states or events, or only adds them up (NULL). Returns their
- * size. */
+/* Copies all messages but those with states, events or told messages, or only adds them up (NULL).
+ * Returns their size. */
 static size_t copy_stateless(fabric_bytes_t messages, uint8_t *to)
 {
     size_t size = 0;
@@ -33,7 +33,8 @@ static size_t copy_stateless(fabric_bytes_t messages, uint8_t *to)
     for (const uint8_t *from = reader.next; frame_next(&reader, &body); from = reader.next) {
         message_kind_t kind;
         size_t step = (size_t)(reader.next - from);
-        if (message_open(&body, &kind) || kind == KIND_RESULT_STATE || kind == KIND_RESULT_EVENTS) {
+        if (message_open(&body, &kind) || kind == KIND_RESULT_STATE || kind == KIND_RESULT_EVENTS ||
+            kind == KIND_RESULT_TOLD) {
             continue;
         }
         if (to) {

@@ -27,8 +27,9 @@ typedef struct link_kept {
 
 /* A new connection begins: nothing is kept of the one before. */
 void link_kept_begin(link_kept_t *kept);
-/* A frame is sent; `messages` are kept, unless they are empty; but none with persisted states or
- * events, if there are such `states`. true: some were let go, for the first time. */
+/* A frame is sent; `messages` are kept, unless they are empty; but none with persisted states,
+ * events or told messages, if there are such `states`. true: some were let go, for the first time.
+ */
 FABRIC_MUST_USE bool link_kept_add(link_kept_t *kept, fabric_bytes_t messages, bool states);
 /* So many frames are settled. false: fewer were sent. */
 FABRIC_MUST_USE bool link_kept_settle(link_kept_t *kept, uint64_t frames);

@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "core/thread.h"
 #include "worker/asks.h"
+#include "worker/told.h"
 
 /* In the place of a failure's number. */
 #define REPLY INT64_MAX
@@ -156,6 +157,7 @@ void pending_destroy(fabric_pending_t **pending)
         return;
     }
     asks_destroy(&(*pending)->asks);
+    told_destroy(&(*pending)->told);
     pthread_mutex_lock(&(*pending)->completions->lock);
     completions_drop((*pending)->completions);
     wire_writer_destroy(&(*pending)->payload);
@@ -172,6 +174,7 @@ static void pending_complete(fabric_pending_t **handle)
     pending->completed = true;
     if (completions->closed) {
         completions_drop(completions);
+        told_destroy(&pending->told);
         wire_writer_destroy(&pending->payload);
         free(pending);
         return;

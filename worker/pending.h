@@ -17,6 +17,7 @@
 
 struct entity;
 struct asks;
+struct told;
 
 typedef struct completions completions_t;
 
@@ -41,6 +42,7 @@ struct fabric_pending {
     fabric_pending_t *call_previous,
         *call_next;    /* of the entity's pending handlers, as they began */
     struct asks *asks; /* its handler waits for the answers to these; NULL: it was asked for */
+    struct told *told; /* what its handler has told others; NULL: nothing */
     uint32_t round;    /* of its delivery */
     bool concurrent;   /* it runs beside any others */
     /* executor_slow.c writes these. */

@@ -20,6 +20,10 @@ fabric_call_t sender_call_of_tell(const fabric_tell_t *tell)
                            .message = tell->message,
                            .request = tell->request,
                            .timeout_ms = tell->timeout_ms,
+                           .headers = tell->headers,
+                           .header_count = tell->header_count,
+                           .deliver_at_ms = tell->deliver_at_ms,
+                           .primary_key = tell->primary_key,
                            .tell = true};
 }
 

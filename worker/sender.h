@@ -27,6 +27,9 @@ struct fabric_sender {
     void (*cancel)(fabric_sender_t *sender, fabric_call_key_t key);
     /* Sends a message without a reply. */
     fabric_error_t (*tell)(fabric_sender_t *sender, const fabric_call_t *call);
+    /* A handler has told this with its reply, if there is one: it does not leave by the sender.
+     * NULL: nobody wants to know. */
+    void (*note)(fabric_sender_t *sender, const fabric_call_t *call);
     /* Sends an ask and waits for its end, which is in `outcome`. */
     void (*wait)(fabric_sender_t *sender, const fabric_call_t *call, void *reply,
                  fabric_outcome_t *outcome);

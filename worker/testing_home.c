@@ -149,6 +149,22 @@ static bool take_events(testing_home_t *home, const message_result_events_t *cha
     return true;
 }
 
+/* What was told is at the sender. */
+static bool take_told(testing_home_t *home, const message_result_told_t *told)
+{
+    const message_result_events_t with = work_result_of_told(told);
+    bool stateful = with.state.size > 0 || with.first > 0;
+    if (told->count != home->sender.noted_count || (stateful && !take_events(home, &with))) {
+        return false;
+    }
+    if (!stateful) {
+        const message_result_t result = work_result_of_events(&with);
+        take_result(home, &result);
+    }
+    home->told = true;
+    return true;
+}
+
 /* Whether the message was sound: it is the executor's own encoding. */
 static bool take_message(testing_home_t *home, message_kind_t kind, wire_reader_t *body)
 {
@@ -156,6 +172,7 @@ static bool take_message(testing_home_t *home, message_kind_t kind, wire_reader_
     message_result_t result;
     message_result_state_t changed;
     message_result_events_t appended;
+    message_result_told_t told;
     if (kind == KIND_ALIVE && message_get_alive(body, &alive) == FABRIC_OK) {
         home->causes = (uint32_t)alive.causes;
         return true;
@@ -170,6 +187,9 @@ static bool take_message(testing_home_t *home, message_kind_t kind, wire_reader_
     }
     if (kind == KIND_RESULT_EVENTS && message_get_result_events(body, &appended) == FABRIC_OK) {
         return take_events(home, &appended);
+    }
+    if (kind == KIND_RESULT_TOLD && message_get_result_told(body, &told) == FABRIC_OK) {
+        return take_told(home, &told);
     }
     if (kind == KIND_RESULT && message_get_result(body, &result) == FABRIC_OK) {
         take_result(home, &result);
@@ -405,7 +425,8 @@ static void deliver(testing_home_t *home)
     delivery.tag = fabric_bytes_of(home->message->tag);
     delivery.payload = wire_writer_bytes(&home->payload);
     delivery.headers = wire_writer_bytes(&home->headers);
-    home->ended = home->changed = false;
+    home->ended = home->changed = home->told = false;
+    testing_sender_forget_noted(&home->sender);
     if (home->cancelled) {
         announce_cancel(home, &cancel);
     }
@@ -532,6 +553,10 @@ static const message_result_t *end(testing_home_t *home)
     if (home->changed) {
         store(home);
     }
+    if (home->told) {
+        testing_sender_send_noted(&home->sender);
+    }
+    testing_sender_forget_noted(&home->sender);
     fate_t fate = fate_of(&home->result);
     home->activation += fate != ENDED;
     home->attempt += fate == BROKEN;

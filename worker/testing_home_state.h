@@ -49,6 +49,7 @@ struct testing_home {
     message_result_t result; /* its payload is in `reply` */
     wire_writer_t reply;
     bool changed; /* the result brings a state */
+    bool told;    /* it brings what the handler has told others */
     uint32_t new_version;
     uint64_t new_sequence;
     wire_writer_t new_state;

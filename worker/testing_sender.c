@@ -1,6 +1,7 @@
 /* What an entity that is tested alone sends: see testing_sender.h. */
 #include "worker/testing_sender.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +40,7 @@ static fabric_error_t encode(testing_sent_t *sent, const fabric_call_t *call)
     return error;
 }
 
-static fabric_error_t add(testing_sender_t *self, const fabric_call_t *call, testing_sent_t **added)
+static fabric_error_t make(testing_sender_t *self, const fabric_call_t *call, testing_sent_t **made)
 {
     if (!call->message || !is_name(call->entity.type) || !is_name(call->entity.id)) {
         return FABRIC_ERROR_INVALID_ARGUMENT;
@@ -68,12 +69,26 @@ static fabric_error_t add(testing_sender_t *self, const fabric_call_t *call, tes
         .tell = call->tell,
         .primary_key = fabric_bytes(sent->names + type_size + id_size, key_size),
         .timeout_ms = call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS};
+    sent->shown.deliver_at_ms = call->deliver_at_ms;
     sent->deadline_ms = *self->now_ms + sent->shown.timeout_ms;
+    *made = sent;
+    return FABRIC_OK;
+}
+
+static void append(testing_sender_t *self, testing_sent_t *sent)
+{
     self->list =
         memory_reserve(self->list, self->count + 1, &self->capacity, sizeof(testing_sent_t *));
     self->list[self->count++] = sent;
-    *added = sent;
-    return FABRIC_OK;
+}
+
+static fabric_error_t add(testing_sender_t *self, const fabric_call_t *call, testing_sent_t **added)
+{
+    fabric_error_t error = make(self, call, added);
+    if (error == FABRIC_OK) {
+        append(self, *added);
+    }
+    return error;
 }
 
 static fabric_error_t start(fabric_sender_t *sender, const fabric_call_t *call,
@@ -93,6 +108,35 @@ static fabric_error_t tell(fabric_sender_t *sender, const fabric_call_t *call)
 {
     testing_sent_t *sent = NULL;
     return add((testing_sender_t *)sender, call, &sent);
+}
+
+/* The worker has taken it. */
+static void note(fabric_sender_t *sender, const fabric_call_t *call)
+{
+    testing_sender_t *self = (testing_sender_t *)sender;
+    testing_sent_t *sent = NULL;
+    fabric_error_t error = make(self, call, &sent);
+    assert(error == FABRIC_OK);
+    (void)error;
+    sent->shown.stored = true;
+    self->noted = memory_reserve(self->noted, self->noted_count + 1, &self->noted_capacity,
+                                 sizeof(testing_sent_t *));
+    self->noted[self->noted_count++] = sent;
+}
+
+void testing_sender_send_noted(testing_sender_t *sender)
+{
+    for (size_t i = 0; i < sender->noted_count; i++) {
+        append(sender, sender->noted[i]);
+    }
+    sender->noted_count = 0;
+}
+
+void testing_sender_forget_noted(testing_sender_t *sender)
+{
+    while (sender->noted_count > 0) {
+        sent_destroy(sender->noted[--sender->noted_count]);
+    }
 }
 
 static void end_with(testing_sender_t *self, testing_sent_t *sent, fabric_error_t error)
@@ -131,7 +175,7 @@ static void wait_for(fabric_sender_t *sender, const fabric_call_t *call, void *r
 void testing_sender_init(testing_sender_t *sender, const uint64_t *now_ms)
 {
     *sender = (testing_sender_t){
-        .port = {.start = start, .cancel = cancel, .tell = tell, .wait = wait_for},
+        .port = {.start = start, .cancel = cancel, .tell = tell, .note = note, .wait = wait_for},
         .now_ms = now_ms};
 }
 
@@ -145,6 +189,8 @@ void testing_sender_free(testing_sender_t *sender)
         }
         sent_destroy(sent);
     }
+    testing_sender_forget_noted(sender);
+    free(sender->noted);
     free(sender->list);
     sender->list = NULL;
     sender->count = 0;

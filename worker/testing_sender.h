@@ -31,6 +31,8 @@ typedef struct testing_sender {
     uint64_t sequence;     /* of the last message */
     testing_sent_t **list; /* the oldest first */
     size_t count, capacity;
+    testing_sent_t **noted; /* what goes with the reply of the message at hand */
+    size_t noted_count, noted_capacity;
 } testing_sender_t;
 
 /* `now_ms` is the time of the test, and stays. */
@@ -43,6 +45,9 @@ testing_sent_t *testing_sender_find(const testing_sender_t *sender, uint64_t seq
 /* Ends a message. */
 void testing_sender_answer(testing_sender_t *sender, testing_sent_t *sent,
                            const fabric_outcome_t *outcome, fabric_bytes_t payload);
+/* The reply of the message at hand is stored, and what it has told is sent; or it is not. */
+void testing_sender_send_noted(testing_sender_t *sender);
+void testing_sender_forget_noted(testing_sender_t *sender);
 /* Ends the asks whose deadlines have come. */
 void testing_sender_expire(testing_sender_t *sender);
 /* When the next of these deadlines comes; UINT64_MAX: never. */

@@ -385,6 +385,7 @@ static fabric_error_t add_events(type_entry_t *entry, reason_t *reason)
     const fabric_entity_type_t *type = entry->type;
     fabric_error_t error = FABRIC_OK;
     entry->stores = type->persisted || type->event_count > 0;
+    entry->unkept = entry->stores || type->tells;
     if (type->event_count > 0) {
         entry->events = (const fabric_event_type_t **)memory_allocate_zeroed(
             type->event_count, sizeof(const fabric_event_type_t *));
@@ -512,7 +513,8 @@ fabric_error_t type_table_add(type_table_t *table, const fabric_entity_type_t *t
     entry->slow_ms = type->slow_ms ? type->slow_ms : TYPE_SLOW_MS_DEFAULT;
     entry->options = (type_options_t){.failure = (failure_policy_t)type->on_failure,
                                       .defects_to_caller = type->defects_to_caller,
-                                      .key_retention_ms = type->key_retention_ms};
+                                      .key_retention_ms = type->key_retention_ms,
+                                      .tells = type->tells};
     fabric_error_t error = entry_fill(entry, reason);
     if (error != FABRIC_OK) {
         entry_free(entry);

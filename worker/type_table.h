@@ -29,6 +29,7 @@ typedef struct type_entry {
     bool mixed; /* some handler runs beside others of its entity: results come in any order */
     bool has_concurrent; /* some handler is marked as concurrent */
     bool stores; /* an instance begins with what the home says: it is persisted, or has events */
+    bool unkept; /* results are not kept for the next home: something may be stored with them */
     uint32_t snapshot_every;            /* 0: there are no snapshots */
     const fabric_event_type_t **events; /* sorted by tag and version */
     size_t event_count;

@@ -148,6 +148,26 @@ message_result_t work_result_of_events(const message_result_events_t *result)
     };
 }
 
+message_result_events_t work_result_of_told(const message_result_told_t *result)
+{
+    return (message_result_events_t){
+        .shard = result->shard,
+        .home_epoch = result->home_epoch,
+        .owner_sequence = result->owner_sequence,
+        .activation = result->activation,
+        .request_id = result->request_id,
+        .status = result->status,
+        .error = result->error,
+        .code = result->code,
+        .payload = result->payload,
+        .first = result->first,
+        .events = result->events,
+        .version = result->version,
+        .state = result->state,
+        .sequence = result->sequence,
+    };
+}
+
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source)
 {
     work_output_t *output = (work_output_t *)memory_allocate_zeroed(1, sizeof *output);

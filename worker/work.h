@@ -121,9 +121,10 @@ message_alive_t work_not_woken(const message_deliver_t *wake);
 /* The result of a delivery: what names the delivery, and how it ended. */
 message_result_t work_result(const message_deliver_t *delivery, uint64_t status, uint64_t error);
 
-/* The result without the state, or the events, that it brings. */
+/* The result without the state, the events, or the told messages that it brings. */
 message_result_t work_result_of_state(const message_result_state_t *result);
 message_result_t work_result_of_events(const message_result_events_t *result);
+message_result_events_t work_result_of_told(const message_result_told_t *result);
 
 typedef enum work_output_kind {
     OUTPUT_RESULTS, /* encoded messages */
@@ -146,7 +147,7 @@ typedef struct work_output {
     uint32_t round;   /* RESULTS: of the deliveries that have ended */
     uint32_t count;   /* RESULTS: of these deliveries; some may have no result */
     uint32_t durable; /* RESULTS: those of them whose results are kept: they end durable messages */
-    uint32_t states;  /* RESULTS: those that come with a persisted state, or events */
+    uint32_t states; /* RESULTS: those that come with a persisted state, events, or told messages */
 } work_output_t;
 
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source);

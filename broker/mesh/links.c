@@ -13,7 +13,9 @@ enum {
     CONNECTING_MS = 4000, /* after which a socket is opened anew */
     REFUSALS_TOLD = 50,   /* of so many refusals the first one is told: one in 10 s */
     MAP_ASK_MS = 100,
-    HEARTBEAT_MS_MIN = 10
+    HEARTBEAT_MS_MIN = 10,
+    OUTGOING_BYTES_MAX = 16 << 20, /* of a link's outgoing messages that wait */
+    OUTGOING_FIELDS_BYTES = 256    /* of one, beside its strings */
 };
 
 static const state_description_t phases[] = {
@@ -73,6 +75,7 @@ static void clear(mesh_t *mesh, uint32_t index)
 {
     mesh_link_t *link = &mesh->links[index];
     mesh_queue_clear(&link->control);
+    mesh_queue_clear(&link->outgoing);
     wire_writer_reset(&link->frame);
     link->blocked = false;
     mesh_routes_lose(mesh, index);
@@ -100,6 +103,7 @@ void mesh_links_destroy(mesh_t *mesh)
 {
     for (uint32_t i = 0; i < mesh->link_count; i++) {
         mesh_queue_clear(&mesh->links[i].control);
+        mesh_queue_clear(&mesh->links[i].outgoing);
         wire_writer_destroy(&mesh->links[i].frame);
     }
 }
@@ -172,6 +176,20 @@ void mesh_link_put_owners(mesh_t *mesh, uint32_t index, fabric_bytes_t owners)
     mesh_queue_t *control = &mesh->links[index].control;
     message_put_owners(mesh_queue_writer(control, owners.size + 16), &(message_owners_t){owners});
     mesh_queue_put(control);
+}
+
+bool mesh_link_put_outgoing(mesh_t *mesh, uint32_t index, const message_outgoing_t *message)
+{
+    mesh_queue_t *outgoing = &mesh->links[index].outgoing;
+    if (outgoing->bytes >= OUTGOING_BYTES_MAX) {
+        return false;
+    }
+    size_t bytes = message->type.size + message->id.size + message->tag.size +
+                   message->payload.size + message->primary_key.size + message->traceparent.size +
+                   message->headers.size;
+    message_put_outgoing(mesh_queue_writer(outgoing, bytes + OUTGOING_FIELDS_BYTES), message);
+    mesh_queue_put(outgoing);
+    return true;
 }
 
 void mesh_link_welcome(mesh_t *mesh, uint32_t index, uint32_t heartbeat_ms)
@@ -302,14 +320,25 @@ uint64_t mesh_link_deadline(const mesh_t *mesh, uint32_t index)
 
 /* ---- frames ---- */
 
+static void move_all(mesh_queue_t *queue, wire_writer_t *frame)
+{
+    while (mesh_queue_move(queue, frame) > 0) {
+    }
+}
+
+/* Outgoing messages and routes get the room of a frame in turn. */
 static void build_frame(mesh_t *mesh, uint32_t index)
 {
     mesh_link_t *link = &mesh->links[index];
-    while (mesh_queue_move(&link->control, &link->frame) > 0) {
-    }
-    if (link->phase == LINK_WELCOMED) {
+    move_all(&link->control, &link->frame);
+    if (link->phase == LINK_WELCOMED && link->routes_first) {
+        mesh_routes_move(mesh, index, &link->frame);
+        move_all(&link->outgoing, &link->frame);
+    } else if (link->phase == LINK_WELCOMED) {
+        move_all(&link->outgoing, &link->frame);
         mesh_routes_move(mesh, index, &link->frame);
     }
+    link->routes_first = !link->routes_first;
     if (link->frame.size > 0) {
         frame_head_t head = {.version = LIMIT_PROTOCOL_VERSION, .high_id = mesh->high_id};
         frame_set_head(&link->frame, &head);

@@ -127,6 +127,13 @@ void mesh_send_owners(mesh_t *mesh, incarnation_t broker, fabric_bytes_t owners)
     }
 }
 
+bool mesh_send_outgoing(mesh_t *mesh, incarnation_t broker, const message_outgoing_t *message)
+{
+    uint32_t link = mesh_link_find(mesh, broker);
+    return link < MESH_LINKS_MAX && mesh->links[link].phase == LINK_WELCOMED &&
+           mesh_link_put_outgoing(mesh, link, message);
+}
+
 /* ---- relays ---- */
 
 void mesh_relay(mesh_t *mesh, uint64_t origin, incarnation_t broker, fabric_bytes_t frame)
@@ -289,11 +296,27 @@ static fabric_error_t take_tunnel(mesh_t *mesh, uint32_t index, wire_reader_t *b
     return error;
 }
 
+static fabric_error_t take_outgoing_answer(mesh_t *mesh, uint32_t index, wire_reader_t *body,
+                                           mesh_event_t *event)
+{
+    message_outgoing_answer_t answer;
+    fabric_error_t error = message_get_outgoing_answer(body, &answer);
+    if (!error) {
+        *event = (mesh_event_t){.kind = MESH_OUTGOING_ANSWER,
+                                .broker = mesh->links[index].broker.incarnation,
+                                .answer = answer};
+    }
+    return error;
+}
+
 static fabric_error_t take_welcomed(mesh_t *mesh, uint32_t index, message_kind_t kind,
                                     wire_reader_t *body, mesh_event_t *event)
 {
     if (kind == KIND_TUNNEL) {
         return take_tunnel(mesh, index, body, event);
+    }
+    if (kind == KIND_OUTGOING_ANSWER) {
+        return take_outgoing_answer(mesh, index, body, event);
     }
     if (kind == KIND_TUNNEL_ENDED) {
         message_tunnel_ended_t ended;
@@ -352,7 +375,7 @@ static bool take_next_message(mesh_t *mesh, mesh_event_t *event)
     wire_reader_t body;
     while (mesh->reading && frame_next(&mesh->reader, &body)) {
         take_message(mesh, &body, event);
-        if (event->bytes.size > 0) {
+        if (event->bytes.size > 0 || event->kind == MESH_OUTGOING_ANSWER) {
             return true;
         }
     }

@@ -25,6 +25,7 @@
 
 #include "core/ids.h"
 #include "core/limits.h"
+#include "core/message.h"
 #include "core/shard_map.h"
 
 typedef struct mesh mesh_t;
@@ -60,6 +61,10 @@ void mesh_want_map(mesh_t *mesh);
 void mesh_drain(mesh_t *mesh);
 /* Sends OWNERS to a broker; what cannot be sent is dropped (see MESH_REACHED). */
 void mesh_send_owners(mesh_t *mesh, incarnation_t broker, fabric_bytes_t owners);
+
+/* Sends OUTGOING to a broker. false: it cannot be taken now, since the broker has not welcomed this
+ * one, or too much waits for it. What was taken is sent before MESH_LOST, or it is lost. */
+bool mesh_send_outgoing(mesh_t *mesh, incarnation_t broker, const message_outgoing_t *message);
 
 /* ---- relays ---- */
 
@@ -116,14 +121,16 @@ typedef enum mesh_event_kind {
     MESH_LOST,        /* its connection broke, or it was silent: text */
     MESH_REFUSED,     /* it refused this broker: error, text; every 10 s while it goes on */
     MESH_MALFORMED,   /* a message of it could not be read: error; once for each connection */
-    MESH_PLAINTEXT    /* it may not be connected without encryption */
+    MESH_PLAINTEXT,   /* it may not be connected without encryption */
+    MESH_OUTGOING_ANSWER /* answer */
 } mesh_event_kind_t;
 
 typedef struct mesh_event {
     mesh_event_kind_t kind;
     incarnation_t broker;
     uint64_t origin;
-    fabric_bytes_t bytes; /* points into the frame that was received last */
+    fabric_bytes_t bytes;             /* points into the frame that was received last */
+    message_outgoing_answer_t answer; /* so does its text */
     fabric_error_t error;
     char text[256];
     char endpoint[LIMIT_ENDPOINT_BYTES_MAX + 1];

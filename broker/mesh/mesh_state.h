@@ -60,8 +60,10 @@ typedef struct mesh_link {
     uint32_t heartbeat_ms;
     uint64_t ping_sequence;
     uint64_t map_ask_ms;  /* when the map may be asked for again */
-    mesh_queue_t control; /* messages of no route */
-    wire_writer_t frame;  /* offered, and not sent yet; empty: none */
+    mesh_queue_t control; /* messages of no route, but for the next ones */
+    mesh_queue_t outgoing;
+    bool routes_first;   /* those of routes come before these in the next frame */
+    wire_writer_t frame; /* offered, and not sent yet; empty: none */
 
     /* --- routes.c --- */
     route_t *ready;
@@ -141,6 +143,8 @@ void mesh_link_want_map(mesh_t *mesh, uint32_t link);
 /* Tells the broker whether this one is draining. */
 void mesh_link_tell_state(mesh_t *mesh, uint32_t link);
 void mesh_link_put_owners(mesh_t *mesh, uint32_t link, fabric_bytes_t owners);
+/* false: too much waits. */
+bool mesh_link_put_outgoing(mesh_t *mesh, uint32_t link, const message_outgoing_t *message);
 void mesh_link_tick(mesh_t *mesh, uint32_t link);
 /* When mesh_link_tick has something to do; UINT64_MAX: never. */
 uint64_t mesh_link_deadline(const mesh_t *mesh, uint32_t link);

@@ -58,7 +58,7 @@ static void tell_reached(mesh_shell_t *shell, const mesh_event_t *event)
     log_event(LOG_INFO_LEVEL, "mesh.reached", log_text("endpoint", event->endpoint));
 }
 
-static void take_events(mesh_shell_t *shell)
+static void take_events(mesh_shell_t *shell, uint64_t now_ms)
 {
     mesh_event_t event;
     while (mesh_next_event(shell->mesh, &event)) {
@@ -76,6 +76,7 @@ static void take_events(mesh_shell_t *shell)
             tell_reached(shell, &event);
             break;
         case MESH_LOST:
+            router_outgoing_lost(shell->router, event.broker, now_ms);
             log_link(LOG_WARN_LEVEL, "mesh.lost", &event);
             break;
         case MESH_REFUSED:
@@ -87,6 +88,9 @@ static void take_events(mesh_shell_t *shell)
             break;
         case MESH_PLAINTEXT:
             log_event(LOG_WARN_LEVEL, "mesh.plaintext", log_text("endpoint", event.endpoint));
+            break;
+        case MESH_OUTGOING_ANSWER:
+            router_outgoing_answered(shell->router, event.broker, &event.answer, now_ms);
             break;
         }
     }
@@ -162,7 +166,7 @@ static bool take_frame(mesh_shell_t *shell, uint32_t link, zmq_msg_t *part, uint
     } else {
         mesh_unreadable(shell->mesh, link, now_ms);
     }
-    take_events(shell);
+    take_events(shell, now_ms);
     return whole;
 }
 
@@ -184,7 +188,7 @@ static void take_monitor(mesh_shell_t *shell, uint32_t link, uint64_t now_ms)
         } else {
             mesh_disconnected(shell->mesh, link, now_ms);
         }
-        take_events(shell);
+        take_events(shell, now_ms);
     }
 }
 
@@ -201,7 +205,7 @@ static void take_published(mesh_shell_t *shell, uint64_t now_ms)
         if (!zmq_msg_more(&part)) {
             mesh_receive_published(shell->mesh,
                                    fabric_bytes(zmq_msg_data(&part), zmq_msg_size(&part)));
-            take_events(shell);
+            take_events(shell, now_ms);
         }
     }
     zmq_msg_close(&part);
@@ -267,6 +271,16 @@ void mesh_shell_relay(mesh_shell_t *shell)
     }
 }
 
+static void send_outgoing(mesh_shell_t *shell, uint64_t now_ms)
+{
+    router_outgoing_t outgoing;
+    while (router_next_outgoing(shell->router, &outgoing)) {
+        if (!mesh_send_outgoing(shell->mesh, outgoing.broker, &outgoing.message)) {
+            router_outgoing_unsent(shell->router, &outgoing.message, now_ms);
+        }
+    }
+}
+
 static void send_frames(mesh_shell_t *shell)
 {
     uint32_t link;
@@ -289,10 +303,11 @@ void mesh_shell_feed(mesh_shell_t *shell, uint64_t now_ms)
         mesh_forget(shell->mesh, origin);
     }
     mesh_tick(shell->mesh, now_ms);
-    take_events(shell);
+    take_events(shell, now_ms);
     tick_connectors(shell, now_ms);
     follow_sockets(shell, now_ms);
     follow_holder(shell, now_ms);
+    send_outgoing(shell, now_ms);
     send_frames(shell);
 }
 

@@ -134,6 +134,13 @@ message_t *durable_message(const router_t *router, const client_t *client,
     return message;
 }
 
+/* Whether the message may make more of what the lane has too much of. */
+static bool may_tell_too_much(router_t *router, const message_t *message)
+{
+    return outbox_is_full(router, &lane_of(router, message->stored.shard)->outbox) &&
+           type_options(router, message->stored.type).tells;
+}
+
 /* OK with the entity that takes the message; else an error with a text. */
 static fabric_error_t durable_limits(router_t *router, const message_t *message, entity_t **taker,
                                      const char **text)
@@ -157,6 +164,9 @@ static fabric_error_t durable_limits(router_t *router, const message_t *message,
     }
     if (router_is_full(router)) {
         return FABRIC_ERROR_BUSY;
+    }
+    if (may_tell_too_much(router, message)) {
+        return FABRIC_ERROR_OUTGOING_FULL;
     }
     entity_t *entity =
         entity_find_or_add(router, shard, message->stored.type, message->stored.entity);

@@ -10,7 +10,8 @@
 #include "broker/router/request_checks.h"
 #include "broker/router/router_state.h"
 
-enum { RETRY_MS = 50 };
+/* TYPE_MS: within so long every broker learns of a type that is registered. */
+enum { RETRY_MS = 50, TYPE_MS = 60000 };
 
 /* Refuses a request. A durable request that is refused for good is remembered, so that its
  * successors are accepted. */
@@ -74,6 +75,21 @@ static void refuse_unregistered(router_t *router, client_t *client,
     }
 }
 
+/* The type existed when the message was told. Either it was forgotten since, or registered a moment
+ * ago. */
+static void refuse_outgoing(router_t *router, client_t *client, const message_request_t *request)
+{
+    bool forgotten = type_is_forgotten(router, request->type);
+    bool unknown = router->types_listed && shard_map_type_group(router->map, request->type) == 0;
+    if ((forgotten || unknown) && request->floor < request_id_before(router, TYPE_MS).value) {
+        refuse(router, client, request, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, 0,
+               "the entity type was forgotten");
+    } else {
+        refuse(router, client, request, FABRIC_ERROR_RUNNER_NOT_REGISTERED, RETRY_MS,
+               "this broker has not learned of the entity type yet");
+    }
+}
+
 /* A broker that does not hold the term learns of new types only now and then, so it leaves the
  * final word to others: to the home of the entity's shard, where the map knows the type, else to
  * the holder of the term. */
@@ -127,6 +143,10 @@ static const known_type_t *check(router_t *router, client_t *client,
         return NULL;
     }
     const known_type_t *type = type_find(router, request->type);
+    if (!type && client->outgoing) {
+        refuse_outgoing(router, client, request);
+        return NULL;
+    }
     if (!type) {
         refuse_unknown_type(router, client, request);
         return NULL;
@@ -153,9 +173,8 @@ static void mark_transactional(const known_type_t *type, message_t *message)
     message->stored.flags |= known && known->transactional ? MESSAGE_TRANSACTIONAL : 0u;
 }
 
-void request_received(router_t *router, peer_t *peer, const message_request_t *request)
+void request_received(router_t *router, client_t *client, const message_request_t *request)
 {
-    client_t *client = peer->client;
     const known_type_t *type = check(router, client, request);
     if (!type) {
         return;

@@ -4,7 +4,7 @@
 
 #include "broker/router/client_state.h"
 
-void request_received(router_t *router, peer_t *peer, const message_request_t *request);
+void request_received(router_t *router, client_t *client, const message_request_t *request);
 /* A request of which nothing but its sequence and flags could be read. */
 void request_malformed(router_t *router, client_t *client, uint64_t sequence, uint64_t flags);
 /* The message of a durable request that has passed the checks: known, held, looked up, refused or

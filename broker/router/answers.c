@@ -4,18 +4,38 @@
 #include <stdio.h>
 
 #include "broker/router/ghosts.h"
+#include "broker/router/outgoing.h"
 #include "broker/router/router_state.h"
 
 enum { LANE_RETRY_MS = 50, LANE_TEXT_SIZE = 100 };
 
 /* ---- one request ---- */
 
+/* What a client without a connection is told: nothing, unless it is one of outgoing messages.
+ * `id`: of the accepted message. */
+static void answer_unconnected(router_t *router, client_t *client, uint64_t sequence,
+                               const message_outgoing_answer_t *answer)
+{
+    if (!client->outgoing) {
+        router->counters.unsent++;
+        return;
+    }
+    message_outgoing_answer_t whole = *answer;
+    whole.source = client->number;
+    whole.sequence = sequence;
+    outgoing_answer_send(router, client->incarnation, &whole);
+    client_note_answer(router, client);
+}
+
 void request_reject(router_t *router, client_t *client, uint64_t sequence, fabric_error_t error,
                     uint32_t retry_after_ms, const char *text)
 {
     router->counters.rejected++;
     if (!client->peer) {
-        router->counters.unsent++;
+        message_outgoing_answer_t answer = {.error = (uint64_t)error,
+                                            .retry_after_ms = retry_after_ms,
+                                            .text = fabric_bytes_of(text)};
+        answer_unconnected(router, client, sequence, &answer);
         return;
     }
     message_rejected_t rejected = {.sequence = sequence,
@@ -36,7 +56,8 @@ void request_redirect_to(router_t *router, client_t *client, uint64_t sequence, 
 {
     router->counters.rejected++;
     if (!client->peer) {
-        router->counters.unsent++;
+        message_outgoing_answer_t answer = {.error = FABRIC_ERROR_NOT_HOME};
+        answer_unconnected(router, client, sequence, &answer);
         return;
     }
     message_redirect_t redirect = {
@@ -76,10 +97,13 @@ static bool is_reachable(router_t *router, const client_t *client, const message
     return reachable;
 }
 
-static void send_accepted(router_t *router, const client_t *client, uint64_t sequence,
+static void send_accepted(router_t *router, client_t *client, uint64_t sequence,
                           const message_t *message)
 {
-    if (is_reachable(router, client, message)) {
+    if (client && client->outgoing) {
+        message_outgoing_answer_t answer = {.request_id = message->stored.id.value};
+        answer_unconnected(router, client, sequence, &answer);
+    } else if (is_reachable(router, client, message)) {
         message_accepted_t accepted = {.sequence = sequence,
                                        .request_id = message->stored.id.value};
         message_put_accepted(peer_writer(router, client->peer), &accepted);

@@ -81,7 +81,9 @@ void batch_add_end(router_t *router, message_t *message)
                            .position = message->position,
                            .reply = &message->reply,
                            .state = message->left ? &message->left->row : NULL,
-                           .events = message->events ? &message->events->events : NULL});
+                           .events = message->events ? &message->events->events : NULL,
+                           .outgoing = message->outgoing ? &message->outgoing->outgoing : NULL});
+    batches_of(router, message)->next.tells |= message->outgoing != NULL;
 }
 
 void batch_add_dead(lane_batches_t *lane, message_t *message, fabric_error_t cause)
@@ -239,6 +241,7 @@ static uint64_t end_bytes(const batch_end_t *end)
 {
     return RECORD_BYTES + end->reply->payload.size + state_bytes(end) +
            (end->events ? RECORD_BYTES + end->events->list.size : 0) +
+           (end->outgoing ? RECORD_BYTES + end->outgoing->list.size : 0) +
            (end->dead ? message_bytes(end->message) + end->text.size : 0);
 }
 
@@ -424,7 +427,7 @@ static void take_all(batch_builder_t *current, batch_builder_t *next)
     *next = *current;
     *current = all;
     next->message_count = next->early_count = next->move_count = next->attempt_count = 0;
-    next->end_count = next->clear_count = next->kept_count = 0;
+    next->end_count = next->clear_count = next->kept_count = next->sent_count = 0;
 }
 
 /* Moves what one entry may hold from `next` to `current`, which is not in use. Ends get half of the
@@ -439,14 +442,16 @@ static void take(router_t *router, batch_builder_t *current, batch_builder_t *ne
     uint64_t bytes = 0;
     router->takes++;
     free_kept(current);
+    batch_free_sents(current);
     bool wait = next->kept_count > KEPT_MAX;
+    size_t sents = batch_count_sents(config, next, &bytes);
     uint64_t half = (config->batch_bytes_max + 1) / 2;
     size_t ends = wait ? 0 : count_ends(router, next, 0, half, 0, &bytes);
     batch_part_t part = count_messages(config, next, &bytes);
     uint64_t taken = taken_below(next, &part);
     ends = wait ? 0 : count_ends(router, next, ends, config->batch_bytes_max, taken, &bytes);
     if (part.messages == next->message_count && part.moves == next->move_count &&
-        ends == next->end_count && !wait) {
+        ends == next->end_count && sents == next->sent_count && !wait) {
         take_all(current, next);
         return;
     }
@@ -454,8 +459,23 @@ static void take(router_t *router, batch_builder_t *current, batch_builder_t *ne
     take_attempts(current, next, taken);
     take_ends(current, next, ends);
     take_kept(current, next, taken);
+    batch_take_sents(current, next, sents);
     take_messages(current, next, part.messages);
     take_moves(current, next, part.moves);
+}
+
+/* The outgoing ids of an entry are larger than the last ids of those before it, and increase in the
+ * order of its ends. They are made like request ids, and no request gets one. */
+static void number_outgoing(router_t *router, batch_builder_t *current, batch_builder_t *next)
+{
+    for (size_t i = 0; i < current->end_count; i++) {
+        if (current->ends[i].outgoing) {
+            message_of(current->ends[i].message)->outgoing->outgoing.id =
+                request_id_make(router, (request_id_t){0}).value;
+        }
+    }
+    current->tells = false;
+    next->tells = next->end_count > 0;
 }
 
 size_t router_waiting(const router_t *router, uint32_t number)
@@ -464,6 +484,7 @@ size_t router_waiting(const router_t *router, uint32_t number)
     const batch_builder_t *next = &lane->batches.next;
     size_t count = next->message_count + next->move_count + next->attempt_count + next->end_count +
                    next->clear_count + next->kept_count;
+    count += batch_sents_due(router, next);
     return lane_is_given_up(lane) ? 0 : count;
 }
 
@@ -476,7 +497,11 @@ const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_
         return NULL;
     }
     batch_builder_t *current = &batches->current;
+    bool tells = batches->next.tells;
     take(router, current, &batches->next);
+    if (tells) {
+        number_outgoing(router, current, &batches->next);
+    }
     batches->batch = (lane_batch_t){.epoch = lane->epoch,
                                     .last_id = router->generator.last,
                                     .messages = current->messages,
@@ -489,6 +514,8 @@ const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_
                                     .end_count = current->end_count,
                                     .clears = current->clears,
                                     .clear_count = current->clear_count,
+                                    .sents = current->sents,
+                                    .sent_count = current->sent_count,
                                     .kept = current->kept,
                                     .kept_count = current->kept_count};
     batches->running = true;
@@ -541,7 +568,9 @@ message_t *batch_take_early(lane_batches_t *lane, size_t *place)
 bool batches_are_idle(const router_t *router)
 {
     for (uint32_t i = 0; i < router->config.lanes; i++) {
-        if (router->lanes[i].batches.running || router_waiting(router, i) > 0) {
+        const router_lane_t *lane = &router->lanes[i];
+        if (lane->batches.running ||
+            router_waiting(router, i) + lane->batches.next.sent_count > 0) {
             return false;
         }
     }
@@ -599,6 +628,7 @@ void batches_abandon(lane_batches_t *lane)
     batch_builder_t empty = lane->abandoned;
     remove_early(&lane->next);
     free_kept(&lane->next);
+    batch_free_sents(&lane->next);
     lane->abandoned = lane->next;
     lane->next = empty;
     lane->next.message_count = lane->next.early_count = lane->next.move_count = 0;
@@ -645,6 +675,8 @@ static void builder_destroy(batch_builder_t *builder)
     free(builder->clears);
     free_kept(builder);
     free((void *)builder->kept);
+    batch_free_sents(builder);
+    free(builder->sents);
 }
 
 void batches_destroy(router_t *router)

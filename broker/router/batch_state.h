@@ -16,10 +16,14 @@ typedef struct batch_builder {
     size_t attempt_count, attempt_capacity;
     batch_end_t *ends;
     size_t end_count, end_capacity;
+    bool tells; /* some of the ends may have outgoing messages */
     batch_clear_t *clears;
     size_t clear_count, clear_capacity;
     store_kept_t **kept; /* copies, owned */
     size_t kept_count, kept_capacity;
+    batch_sent_t *sents; /* their dead letters are owned */
+    size_t sent_count, sent_capacity;
+    uint64_t sents_due_ms; /* when an entry is made for them alone */
 } batch_builder_t;
 
 typedef struct lane_batches {
@@ -67,8 +71,21 @@ void batch_remove(lane_batches_t *lane, const batch_removal_t *removal, message_
 /* What keeps an entity alive, from now on; it is not appended before the message with this id, if
  * that was delivered early. */
 void batch_add_kept(lane_batches_t *lane, const store_kept_t *kept, request_id_t after);
+/* An outgoing message has come to its end. That is not urgent: it goes with whatever else is
+ * appended, or some time later. Its dead letter, if there is one, is taken over. */
+void batch_add_sent(const router_t *router, lane_batches_t *lane, const batch_sent_t *sent);
 /* A message that is not durable yet, by its call; NULL: there is none. */
 message_t *batch_find_call(const lane_batches_t *lane, call_key_t call);
+
+/* ---- batch_sents.c: the same, for batch.c ---- */
+
+/* How many of them are worth an entry of their own. */
+size_t batch_sents_due(const router_t *router, const batch_builder_t *next);
+/* How many an entry takes that holds *bytes already. Adds theirs. */
+size_t batch_count_sents(const router_config_t *config, const batch_builder_t *next,
+                         uint64_t *bytes);
+void batch_take_sents(batch_builder_t *current, batch_builder_t *next, size_t count);
+void batch_free_sents(batch_builder_t *builder);
 
 /* ---- the lane's journal ---- */
 

@@ -5,6 +5,7 @@
 
 #include "broker/router/connections.h"
 #include "broker/router/orders.h"
+#include "broker/router/outgoing_requests.h"
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
@@ -79,6 +80,14 @@ fabric_error_t broker_message_received(router_t *router, peer_t *peer, message_k
     }
     if (kind == KIND_OWNERS) {
         return owners_received(router, peer->member, body);
+    }
+    if (kind == KIND_OUTGOING) {
+        message_outgoing_t outgoing;
+        fabric_error_t error = message_get_outgoing(body, &outgoing);
+        if (!error) {
+            outgoing_request_received(router, peer, &outgoing);
+        }
+        return error;
     }
     if (kind == KIND_TUNNEL_ENDED) {
         message_tunnel_ended_t ended;

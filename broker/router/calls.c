@@ -7,7 +7,14 @@
 /* CLIENT_SHARE: one client may take this part of the memory for messages.
  * OVERDUE_MS: how often a client's calls are looked through for those at their deadlines, at
  * most. */
-enum { RING_FIRST = 64, CLIENT_SHARE = 4, OVERDUE_MS = 100, BUSY_RETRY_MS = 100, FETCH_AHEAD = 4 };
+enum {
+    RING_FIRST = 64,
+    RING_OUTGOING = 4,
+    CLIENT_SHARE = 4,
+    OVERDUE_MS = 100,
+    BUSY_RETRY_MS = 100,
+    FETCH_AHEAD = 4
+};
 
 static const state_description_t states[] = {
     [CALL_NONE] = {"none",
@@ -35,12 +42,13 @@ void calls_account(router_t *router, client_t *client, uint64_t added, uint64_t 
 
 void calls_init(router_t *router, client_t *client)
 {
+    size_t capacity = client->outgoing ? RING_OUTGOING : RING_FIRST;
     client->calls = (call_table_t){
-        .ring = memory_allocate_zeroed(RING_FIRST, sizeof(call_t)),
-        .capacity = RING_FIRST,
+        .ring = memory_allocate_zeroed(capacity, sizeof(call_t)),
+        .capacity = capacity,
         .deadline_ms = UINT64_MAX,
     };
-    calls_account(router, client, sizeof *client + RING_FIRST * sizeof(call_t), 0);
+    calls_account(router, client, sizeof *client + capacity * sizeof(call_t), 0);
 }
 
 /* ---- messages that the client settles on before they are committed ---- */

@@ -134,6 +134,7 @@ static void begin(router_t *router, checkpoint_t *checkpoint)
     persisted_checkpoint_begins(&router->lanes[checkpoint->hold.lane].persisted);
     clears_checkpoint_begins(&router->lanes[checkpoint->hold.lane].clears);
     alive_checkpoint_begins(&router->lanes[checkpoint->hold.lane].alive);
+    outbox_checkpoint_begins(&router->lanes[checkpoint->hold.lane].outbox);
 }
 
 const router_slice_t *router_take_slice(router_t *router, uint32_t lane, uint64_t now_ms)

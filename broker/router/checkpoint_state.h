@@ -83,6 +83,12 @@ struct checkpoint_slice {
     size_t kept_count, kept_capacity;
     request_id_t *direct;
     size_t direct_count, direct_capacity;
+    store_outgoing_t *outgoing;
+    size_t outgoing_count, outgoing_capacity;
+    struct outbox_told **told; /* what these point into */
+    size_t told_count, told_capacity;
+    store_outgoing_key_t *sent;
+    size_t sent_count, sent_capacity;
     /* Of the puts, then of `kept`: types, entities and tags, one after the other. */
     uint8_t *names;
     size_t name_bytes, name_capacity;

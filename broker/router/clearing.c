@@ -122,6 +122,7 @@ void clears_end_message(router_t *router, message_t *message)
     message_set_state(message, MESSAGE_ENDED);
     state_value_drop(&message->left); /* it does not count */
     events_value_drop(&message->events);
+    told_value_destroy(&message->outgoing);
     if (!message_end_calls(router, message)) {
         message_destroy(&message);
     }

@@ -71,12 +71,16 @@ typedef struct held_requests {
 
 struct client {
     uint64_t number;
-    /* A secret between the client and its brokers: never sent or logged. */
+    /* A secret between the client and its brokers: never sent or logged. Of one of outgoing
+     * messages: the broker that has sent one of them last. */
     incarnation_t incarnation;
     uint64_t connection;
     peer_t *peer; /* NULL: the client is away */
     uint64_t away_since_ms;
-    struct client *away_prev, *away_next; /* of router->away, while the client is away */
+    /* Of router->away, while the client is away, or of the lists of those of outgoing messages. */
+    struct client *away_prev, *away_next;
+    bool outgoing;           /* it is no process: see outgoing_requests.h. `peer` is NULL */
+    bool answered;           /* it has had an answer since the last event */
     bool hears_waits;        /* it asked, on this connection, to be told why its calls wait */
     uint64_t waits_sequence; /* of that query */
     /* Grows with each goodbye and each new process of the client. A volatile call belongs to one
@@ -137,6 +141,14 @@ void call_left_lane(client_t *client, message_t *message);
 client_t *client_find(router_t *router, uint64_t number);
 /* A client that is away. */
 client_t *client_add(router_t *router, uint64_t number);
+/* The same for one of outgoing messages. */
+client_t *client_add_outgoing(router_t *router, uint64_t number);
+/* The broker has sent a message of it. */
+void client_note_sender(router_t *router, client_t *client, incarnation_t sender);
+/* A message of it was answered. */
+void client_note_answer(router_t *router, client_t *client);
+/* Forgets those that were answered since the last event, and wait for no other answer. */
+void clients_forget_answered(router_t *router);
 /* The peer now connects the client's process with this incarnation. */
 void client_connect(router_t *router, client_t *client, peer_t *peer, incarnation_t incarnation,
                     uint64_t connection);

@@ -15,6 +15,15 @@ client_t *client_find(router_t *router, uint64_t number)
     return client;
 }
 
+/* The list that a client without a peer is in. */
+static client_t **list_of(router_t *router, const client_t *client)
+{
+    if (!client->outgoing) {
+        return &router->away;
+    }
+    return client->answered ? &router->outgoing_answered : &router->outgoing_clients;
+}
+
 static void client_destroy(router_t *router, client_t *client)
 {
     message_t *held = requests_take_held(router, client);
@@ -24,8 +33,9 @@ static void client_destroy(router_t *router, client_t *client)
     if (client->peer) {
         peer_set_client(client->peer, NULL);
     } else {
-        DL_DELETE2(router->away, client, away_prev, away_next);
+        DL_DELETE2(*list_of(router, client), client, away_prev, away_next);
     }
+    router->outgoing_client_count -= client->outgoing;
     HASH_DELETE(by_number, router->clients, client);
     free(client);
 }
@@ -33,7 +43,7 @@ static void client_destroy(router_t *router, client_t *client)
 /* A look-up in the store would not find held or uncommitted calls. */
 static bool may_be_forgotten(const client_t *client)
 {
-    return !client->held.first && !calls_are_uncommitted(client);
+    return !client->held.first && client->held.lookups == 0 && !calls_are_uncommitted(client);
 }
 
 /* Forgets the clients that are away longest, if more clients are remembered than twice the number
@@ -43,7 +53,8 @@ static void evict_clients(router_t *router)
     client_t *client = router->away;
     for (int i = 0; i < EVICT_TRIES && client; i++) {
         client_t *next = client->away_next;
-        if (HASH_CNT(by_number, router->clients) < 2 * (unsigned)router->config.peers_max) {
+        unsigned count = HASH_CNT(by_number, router->clients) - router->outgoing_client_count;
+        if (count < 2 * (unsigned)router->config.peers_max) {
             return;
         }
         if (may_be_forgotten(client)) {
@@ -61,13 +72,20 @@ static void set_away(router_t *router, client_t *client)
     DL_APPEND2(router->away, client, away_prev, away_next);
 }
 
+static client_t *add(router_t *router, uint64_t number, bool outgoing)
+{
+    client_t *client = memory_allocate_zeroed(1, sizeof *client);
+    client->number = number;
+    client->outgoing = outgoing;
+    HASH_ADD(by_number, router->clients, number, sizeof client->number, client);
+    calls_init(router, client);
+    return client;
+}
+
 client_t *client_add(router_t *router, uint64_t number)
 {
     evict_clients(router);
-    client_t *client = memory_allocate_zeroed(1, sizeof *client);
-    client->number = number;
-    HASH_ADD(by_number, router->clients, number, sizeof client->number, client);
-    calls_init(router, client);
+    client_t *client = add(router, number, false);
     set_away(router, client);
     return client;
 }
@@ -104,8 +122,67 @@ void client_hear_waits(client_t *client, uint64_t sequence)
     client->waits_sequence = sequence;
 }
 
+/* ---- clients of outgoing messages ---- */
+
+client_t *client_add_outgoing(router_t *router, uint64_t number)
+{
+    client_t *client = add(router, number, true);
+    router->outgoing_client_count++;
+    DL_APPEND2(router->outgoing_clients, client, away_prev, away_next);
+    return client;
+}
+
+static void move(router_t *router, client_t *client, bool answered)
+{
+    DL_DELETE2(*list_of(router, client), client, away_prev, away_next);
+    client->answered = answered;
+    DL_APPEND2(*list_of(router, client), client, away_prev, away_next);
+}
+
+void client_note_sender(router_t *router, client_t *client, incarnation_t sender)
+{
+    client->incarnation = sender;
+    client->away_since_ms = router->now_ms;
+    move(router, client, client->answered);
+}
+
+void client_note_answer(router_t *router, client_t *client)
+{
+    if (!client->answered) {
+        move(router, client, true);
+    }
+}
+
+void clients_forget_answered(router_t *router)
+{
+    client_t *client;
+    while ((client = router->outgoing_answered)) {
+        if (may_be_forgotten(client)) {
+            client_destroy(router, client);
+        } else {
+            move(router, client, false);
+        }
+    }
+}
+
+/* Those whose calls have ended without an answer. */
+static void sweep_outgoing(router_t *router)
+{
+    client_t *client, *next;
+    DL_FOREACH_SAFE2(router->outgoing_clients, client, next, away_next)
+    {
+        if (router->now_ms - client->away_since_ms <= router->config.client_memory_ms) {
+            return;
+        }
+        if (may_be_forgotten(client)) {
+            client_destroy(router, client);
+        }
+    }
+}
+
 void clients_sweep(router_t *router)
 {
+    sweep_outgoing(router);
     client_t *client, *next;
     DL_FOREACH_SAFE2(router->away, client, next, away_next)
     {

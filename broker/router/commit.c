@@ -10,6 +10,7 @@
 #include "broker/router/lane_drop.h"
 #include "broker/router/messages.h"
 #include "broker/router/operator_cancels.h"
+#include "broker/router/outbox_turns.h"
 #include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 #include "broker/router/unserved.h"
@@ -105,6 +106,8 @@ static void note_end(router_t *router, router_lane_t *lane, message_t *message,
     if (end->dead) {
         message->cause = end->cause;
         checkpoint_note_dead(router, &lane->checkpoint, message);
+    } else if (end->outgoing) {
+        return; /* outbox_committed does it */
     } else if (message->has_row && message_is_scheduled(message)) {
         checkpoint_note_unscheduled(&lane->checkpoint, message_due_key(message));
     } else if (message->has_row) {
@@ -142,6 +145,10 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
         persisted_commit_events(router, &message->events, lane->checkpoint.number);
         readers_appended(router, message->stored.shard, message->stored.type,
                          message->stored.entity);
+    }
+    if (message->outgoing) {
+        outbox_committed(router, message, &message->outgoing->outgoing, lane->checkpoint.number);
+        told_value_destroy(&message->outgoing);
     }
     entity_t *entity = message->entity;
     if (message->left) {
@@ -206,6 +213,9 @@ static void entry_committed(router_t *router, uint32_t number, const lane_batch_
     if (batch->clear_count > 0) { /* ends count before clears, and are of earlier messages */
         ends_committed(router, lane, batch);
     }
+    for (size_t i = 0; i < batch->sent_count; i++) {
+        outbox_ended(router, number, &batch->sents[i]);
+    }
     for (size_t i = 0; i < batch->kept_count; i++) {
         alive_committed(router, batch->kept[i]);
     }
@@ -243,5 +253,6 @@ void router_batch_done(router_t *router, uint32_t number, fabric_error_t error, 
     if (batch) {
         checkpoint_appended(router, number, entry, bytes);
         entry_committed(router, number, batch);
+        outboxes_run(router);
     }
 }

@@ -65,7 +65,7 @@ static fabric_error_t client_message(router_t *router, peer_t *peer, message_kin
         message_request_t request;
         fabric_error_t error = message_get_request(body, &request);
         if (!error) {
-            request_received(router, peer, &request);
+            request_received(router, peer->client, &request);
         } else {
             uint64_t sequence = wire_get_uint(&again);
             uint64_t flags = wire_get_uint(&again);
@@ -186,6 +186,42 @@ static fabric_error_t receive_result_with_events(router_t *router, runner_t *run
     return receive_effects(router, runner, start, error, &result, &effects);
 }
 
+/* The id is made when an entry takes it: any will do until then. */
+static journal_outgoing_t told_of(const message_result_told_t *told)
+{
+    return (journal_outgoing_t){.id = 1,
+                                .count = told->count <= STORE_OUTGOING_MAX ? (uint32_t)told->count
+                                                                           : UINT32_MAX,
+                                .list = told->told};
+}
+
+static fabric_error_t receive_result_with_told(router_t *router, runner_t *runner,
+                                               wire_reader_t *body)
+{
+    message_result_told_t told = {.shard = 0};
+    wire_reader_t start = *body;
+    fabric_error_t error = message_get_result_told(body, &told);
+    journal_effects_t effects = {.version = (uint32_t)told.version,
+                                 .state = told.state,
+                                 .sequence = told.sequence,
+                                 .outgoing = told_of(&told)};
+    if (!error) {
+        error = told.version > UINT32_MAX || !journal_outgoing_is_sound(&effects.outgoing)
+                    ? FABRIC_ERROR_MALFORMED_MESSAGE
+                    : journal_events_read(told.events, told.first, &effects.events);
+    }
+    message_result_t result = {.shard = told.shard,
+                               .home_epoch = told.home_epoch,
+                               .owner_sequence = told.owner_sequence,
+                               .activation = told.activation,
+                               .request_id = told.request_id,
+                               .status = told.status,
+                               .error = told.error,
+                               .code = told.code,
+                               .payload = told.payload};
+    return receive_effects(router, runner, start, error, &result, &effects);
+}
+
 static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kind_t kind,
                                      wire_reader_t *body)
 {
@@ -204,6 +240,9 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
     }
     if (kind == KIND_RESULT_EVENTS) {
         return receive_result_with_events(router, runner, body);
+    }
+    if (kind == KIND_RESULT_TOLD) {
+        return receive_result_with_told(router, runner, body);
     }
     if (kind == KIND_REQUEST) {
         message_request_t request;
@@ -299,7 +338,8 @@ static void settle(router_t *router, const peer_t *peer, const frame_effects_t *
 static void unidentified_message(router_t *router, peer_t *peer, message_kind_t kind, bool *asked)
 {
     router->counters.unidentified++;
-    if (kind == KIND_RESULT || kind == KIND_RESULT_STATE || kind == KIND_RESULT_EVENTS) {
+    if (kind == KIND_RESULT || kind == KIND_RESULT_STATE || kind == KIND_RESULT_EVENTS ||
+        kind == KIND_RESULT_TOLD) {
         router->counters.results_refused++; /* the sender is a deposed owner */
     }
     if (!*asked) {

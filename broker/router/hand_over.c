@@ -74,8 +74,9 @@ static bool is_handling(router_t *router, uint32_t number)
 
 static bool is_quiet(router_t *router, uint32_t number)
 {
-    return !router->lanes[number].batches.running && router_waiting(router, number) == 0 &&
-           !is_handling(router, number);
+    const lane_batches_t *batches = &router->lanes[number].batches;
+    return !batches->running && router_waiting(router, number) == 0 &&
+           batches->next.sent_count == 0 && !is_handling(router, number);
 }
 
 /* ---- step 3 ---- */

@@ -17,11 +17,30 @@ static bool lane_is_stuck(const router_t *router, uint32_t number)
     return stuck;
 }
 
+/* What handlers have told others and is still to be sent; and to which lanes there is more than
+ * memory holds, since their homes do not take it. */
+static void put_outbox(const router_t *router, const lane_outbox_t *outbox, wire_writer_t *document)
+{
+    uint32_t full = 0;
+    for (uint32_t i = 0; outbox->sender && i < router->config.lanes; i++) {
+        full += sender_is_full(outbox->sender, i);
+    }
+    document_put_uint(document, "outgoing", outbox->sender ? sender_open(outbox->sender) : 0);
+    document_put_uint(document, "outgoing_ms", outbox_oldest_ms(router, outbox));
+    wire_put_text(document, "outgoing_full");
+    wire_put_array(document, full);
+    for (uint32_t i = 0; full > 0 && i < router->config.lanes; i++) {
+        if (sender_is_full(outbox->sender, i)) {
+            wire_put_uint(document, i);
+        }
+    }
+}
+
 static void put_lane(const router_t *router, uint32_t number, wire_writer_t *document)
 {
     const router_lane_t *lane = &router->lanes[number];
     const checkpoint_t *checkpoint = &lane->checkpoint;
-    wire_put_map(document, 9 + LANE_STEPS);
+    wire_put_map(document, 12 + LANE_STEPS);
     document_put_uint(document, "number", number);
     document_put_text(document, "state", lane_state_name(lane));
     document_put_uint(document, "epoch", lane->epoch);
@@ -31,6 +50,7 @@ static void put_lane(const router_t *router, uint32_t number, wire_writer_t *doc
     document_put_bool(document, "damaged", lane->damaged);
     document_put_bool(document, "stuck", lane_is_stuck(router, number));
     document_put_text(document, "cause", lane->batches.cause.text);
+    put_outbox(router, &lane->outbox, document);
     for (int step = 0; step < LANE_STEPS; step++) {
         document_put_uint(document, progress_key((lane_step_t)step),
                           progress_waits_ms(router, number, (lane_step_t)step));

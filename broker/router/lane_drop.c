@@ -9,6 +9,7 @@
 #include "broker/router/clearing.h"
 #include "broker/router/messages.h"
 #include "broker/router/operator_cancels.h"
+#include "broker/router/outgoing.h"
 #include "broker/router/poison.h"
 #include "broker/router/resends.h"
 #include "broker/router/router_state.h"
@@ -128,6 +129,7 @@ void lane_drop(router_t *router, uint32_t number)
         drop_in_flight(router, shard);
         owners_drop(router, shard);
     }
+    outgoing_sends_drop(router, number);
     overflow_drop(&lane->overflows);
     checkpoint_drop(router, number);
     loads_drop(&lane->loads);
@@ -135,6 +137,7 @@ void lane_drop(router_t *router, uint32_t number)
     clears_drop(router, number);
     search_drop(&lane->search);
     persisted_drop(&lane->persisted);
+    outbox_drop(router, number);
     early_ends_clear(&lane->early_ends);
     operator_cancels_drop(router, number);
     readers_drop(router, number);

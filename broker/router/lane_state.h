@@ -1,6 +1,6 @@
 /* A lane: whether this broker is its home. lanes.c owns the struct, but for the parts of batch.c,
  * lookup.c, checkpoint.c, keys.c, persisted.c, history.c, readers.c, overflow.c, loads.c,
- * schedule.c, alive.c, messages.c, hand_over.c and progress.c.
+ * schedule.c, alive.c, outbox.c, messages.c, hand_over.c and progress.c.
  *
  * Some lanes are this broker's and others are not, at the same time. What depends on a lane
  * (shards, entities, messages, calls, batches, look-ups) comes and goes with it.
@@ -16,6 +16,7 @@
 #include "broker/router/readers_state.h"
 #include "broker/router/keys_state.h"
 #include "broker/router/lookup_state.h"
+#include "broker/router/outbox_state.h"
 #include "broker/router/overflow_state.h"
 #include "broker/router/persisted_state.h"
 #include "broker/router/progress_state.h"
@@ -45,7 +46,7 @@ struct router_lane {
     bool damaged;        /* ADOPTING: what stands in it could not be read so far */
     bool taking;         /* ADOPTING: what stands in it is being taken over: */
     adoption_t adoption;
-    size_t backlogs_taken, kept_taken;
+    size_t backlogs_taken, kept_taken, outgoing_taken;
     uint64_t adopted_id; /* HOME: no message of the lane had a larger id when it was adopted */
     lane_batches_t batches;
     lookup_t lookup_next, lookup_current;
@@ -61,6 +62,7 @@ struct router_lane {
     early_ends_t early_ends;
     search_t search;
     lane_alive_t alive;
+    lane_outbox_t outbox;
     message_t *ghosts; /* see messages.c */
     hand_over_t hand_over;
     lane_progress_t progress;

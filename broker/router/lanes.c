@@ -44,7 +44,7 @@ static void forget_adoption(router_lane_t *lane)
 {
     adoption_clear(&lane->adoption);
     lane->taking = false;
-    lane->backlogs_taken = lane->kept_taken = 0;
+    lane->backlogs_taken = lane->kept_taken = lane->outgoing_taken = 0;
 }
 
 static void drop(router_t *router, uint32_t number)
@@ -251,6 +251,12 @@ static bool take_over_some(router_t *router, uint32_t number)
     if (some < ADOPTED_AT_ONCE && adoption->kept_count > 0) {
         some += take_kept(router, number, ADOPTED_AT_ONCE - some);
     }
+    if (some < ADOPTED_AT_ONCE && lane->outgoing_taken < adoption->outgoing_count) {
+        size_t taken =
+            outbox_adopt_some(router, adoption, lane->outgoing_taken, ADOPTED_AT_ONCE - some);
+        lane->outgoing_taken += taken;
+        some += taken;
+    }
     return some < ADOPTED_AT_ONCE;
 }
 
@@ -274,6 +280,7 @@ static void begin_home(router_t *router, uint32_t number)
     order_add(router,
               &(router_order_t){.kind = ROUTER_LANE_ADOPTED, .lane = number, .epoch = lane->epoch});
     owners_serve(router, number);
+    router->outboxes_wait = true;
 }
 
 void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
@@ -298,6 +305,7 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     loads_adopt(router, &lane->adoption);
     clears_adopt(router, &lane->adoption);
     persisted_adopt(router, &lane->adoption);
+    outbox_adopt(router, &lane->adoption);
     if (take_over_some(router, number)) {
         begin_home(router, number);
     }

@@ -106,6 +106,7 @@ void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, ui
     }
     settle_events(router, slice);
     clears_settled(router, lane, slice);
+    outbox_settled(router, &router->lanes[lane].outbox, slice->number, slice->taken.slice.last);
     if (slice->taken.slice.last) {
         schedule_corrected(&router->lanes[lane].schedule);
         router->lanes[lane].loads.corrected = true;

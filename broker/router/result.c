@@ -13,6 +13,7 @@
 #include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
 #include "broker/router/poison.h"
+#include "broker/router/told.h"
 #include "broker/router/unserved.h"
 #include "core/failures.h"
 
@@ -294,14 +295,42 @@ static const char *events_fault(const known_type_t *type, const journal_effects_
 /* What a record holds beside reply and effects is less than this. */
 #define RECORD_REST_BYTES (4u << 10)
 
+/* Of what a result brings beside its reply. */
+static uint64_t bytes_of(const message_result_t *result, const journal_effects_t *effects)
+{
+    return result->payload.size + effects->state.size + effects->events.list.size +
+           effects->outgoing.list.size + (uint64_t)effects->outgoing.count * TOLD_SHARD_BYTES;
+}
+
+/* As effects_fault, of what the handler has told others. */
+static const char *outgoing_fault(router_t *router, const message_t *message,
+                                  const message_result_t *result, const journal_effects_t *effects,
+                                  fabric_schema_fault_t *fault, bool *passing)
+{
+    if (!(message->stored.flags & REQUEST_DURABLE) || result->status != STATUS_OK) {
+        return "it tells others something, and is no reply to a durable message";
+    }
+    if (bytes_of(result, effects) > JOURNAL_RECORD_BYTES_MAX - RECORD_REST_BYTES) {
+        return "what it tells others is over its limits";
+    }
+    return told_fault(router, message->stored.type, &effects->outgoing, fault, passing);
+}
+
+/* Whether it brings anything but what the handler has told others. */
+static bool has_stored_state(const journal_effects_t *effects)
+{
+    return effects->state.size > 0 || effects->events.count > 0 || effects->sequence > 0 ||
+           effects->version > 0 || effects->outgoing.count == 0;
+}
+
 /* What is wrong with the state or the events that come with a result; NULL: nothing. */
-static const char *effects_fault(router_t *router, const message_t *message,
-                                 const message_result_t *result, const journal_effects_t *effects,
-                                 fabric_schema_fault_t *fault)
+static const char *stored_fault(router_t *router, const message_t *message,
+                                const message_result_t *result, const journal_effects_t *effects,
+                                fabric_schema_fault_t *fault)
 {
     const known_type_t *type = type_find(router, message->stored.type);
     const ownership_t *ownership = message->entity->ownership;
-    uint64_t bytes = result->payload.size + effects->state.size + effects->events.list.size;
+    uint64_t bytes = bytes_of(result, effects);
     bool appends = effects->events.count > 0 || effects->sequence > 0;
     if (!ownership->persisted) {
         return "it has a state, and its type has none that is persisted";
@@ -330,12 +359,25 @@ static const char *effects_fault(router_t *router, const message_t *message,
     return wrong || state_fits(type, effects, fault) ? wrong : fault->text;
 }
 
+/* What is wrong with what comes with a result; NULL: nothing. `passing` as told_fault. */
+static const char *effects_fault(router_t *router, const message_t *message,
+                                 const message_result_t *result, const journal_effects_t *effects,
+                                 fabric_schema_fault_t *fault, bool *passing)
+{
+    const char *wrong =
+        has_stored_state(effects) ? stored_fault(router, message, result, effects, fault) : NULL;
+    return wrong || effects->outgoing.count == 0
+               ? wrong
+               : outgoing_fault(router, message, result, effects, fault, passing);
+}
+
 /* Why the result must not reach the caller; NULL: it may. */
 static const char *content_fault(router_t *router, const message_t *message,
                                  const message_result_t *result, const journal_effects_t *effects,
-                                 fabric_schema_fault_t *fault)
+                                 fabric_schema_fault_t *fault, bool *passing)
 {
-    const char *wrong = effects ? effects_fault(router, message, result, effects, fault) : NULL;
+    const char *wrong =
+        effects ? effects_fault(router, message, result, effects, fault, passing) : NULL;
     if (wrong) {
         return wrong;
     }
@@ -371,18 +413,19 @@ typedef struct fault_text {
 } fault_text_t;
 
 /* Leaves in the result only what its status allows. A result that breaks the rules becomes a defect
- * with MalformedMessage. */
+ * with MalformedMessage, or one of the entity where it may be right the next time. */
 static void result_check(router_t *router, const runner_t *runner, const message_t *message,
                          message_result_t *result, const journal_effects_t *effects,
                          fault_text_t *text)
 {
     fabric_schema_fault_t schema_fault;
-    const char *fault = content_fault(router, message, result, effects, &schema_fault);
+    bool passing = false;
+    const char *fault = content_fault(router, message, result, effects, &schema_fault, &passing);
     if (fault) {
         snprintf(text->text, sizeof text->text, "the worker's result: %s", fault);
         violation_note(router, runner->peer, FABRIC_ERROR_MALFORMED_MESSAGE, text->text);
         result->status = STATUS_DEFECT;
-        result->error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        result->error = passing ? FABRIC_ERROR_ENTITY_DEFECT : FABRIC_ERROR_MALFORMED_MESSAGE;
         result->payload = fabric_bytes_of(text->text);
     }
     if (result->status == STATUS_DEFECT) {
@@ -418,6 +461,9 @@ static void keep_effects(router_t *router, message_t *message, const journal_eff
         events.recorded_ms =
             router->config.store_now_ms + (int64_t)(router->now_ms - router->started_ms);
         message->events = persisted_append(router, &first, &events);
+    }
+    if (effects->outgoing.count > 0) {
+        message->outgoing = told_keep(router, message, &effects->outgoing);
     }
 }
 

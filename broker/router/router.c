@@ -11,6 +11,7 @@
 #include "broker/router/membership.h"
 #include "broker/router/messages.h"
 #include "broker/router/orders.h"
+#include "broker/router/outbox_turns.h"
 #include "broker/router/router_state.h"
 #include "core/journal/entry.h"
 #include "core/memory.h"
@@ -31,6 +32,8 @@ void router_config_defaults(router_config_t *config)
     config->crashes_max = 3;
     config->backoff_ms = 500;
     config->backoff_max_ms = 10000;
+    config->outgoing_max = 1000000;
+    config->outgoing_window = 1024;
     config->pending_max = 100000000;
     config->entity_pending_max = 100000000;
     config->memory_bytes_max = UINT64_C(1) << 30;
@@ -54,6 +57,7 @@ router_t *router_new(const router_config_t *config, uint64_t now_ms)
     assert(config->lanes >= 1 && config->lanes <= LIMIT_LANES_MAX);
     assert(config->slice_rows_max >= 2 && config->slice_rows_max <= STORE_SLICE_ROWS_MAX);
     assert(config->entity_window >= 1 && config->schedule_window >= 1);
+    assert(config->outgoing_window >= 1);
     assert(config->machine < SNOWFLAKE_MACHINES && config->shards_per_group >= 1);
     router_t *router = memory_allocate_zeroed(1, sizeof *router);
     router->config = *config;
@@ -88,6 +92,7 @@ void router_destroy(router_t **at)
     peers_destroy(router);
     members_destroy(router);
     relays_destroy(router);
+    outgoing_destroy(router);
     entities_destroy(router);
     messages_destroy(router);
     runner_t *runner, *next_runner;
@@ -114,6 +119,7 @@ void router_destroy(router_t **at)
     persisted_destroy(router);
     readers_destroy(router);
     clears_destroy(router);
+    outboxes_destroy(router);
     shard_map_destroy(&router->map);
     wire_writer_destroy(&router->scratch);
     free(router);
@@ -146,6 +152,7 @@ void router_tick(router_t *router, uint64_t now_ms)
     hand_overs_tick(router);
     settlement_tick(router);
     forgetting_tick(router);
+    outboxes_tick(router);
     if (now_ms - router->last_sweep_ms >= SWEEP_MS) {
         router->last_sweep_ms = now_ms;
         clients_sweep(router);
@@ -218,6 +225,7 @@ void router_map(router_t *router, fabric_bytes_t encoded)
     assert(!error); /* this broker's own coordinator made it, in order */
     (void)error;
     hand_overs_follow_map(router);
+    router->outboxes_wait = true;
 }
 
 void router_counters(const router_t *router, router_counters_t *counters)

@@ -10,12 +10,12 @@
  * coordinator.
  *
  * After any event, pull until nothing is left:
- *   1. frames for peers, with router_next_frame;
+ *   1. outgoing messages, with router_next_outgoing, and frames for peers, with router_next_frame;
  *   2. lanes to adopt, with router_next_adoption, and to give up, with router_next_give_up; what
  *      lanes hold, with router_go_on;
  *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
- *      router_take_slice, loads with router_take_load and router_take_scheduled, look-ups with
- *      router_take_lookup, searches with router_take_search;
+ *      router_take_slice, loads with router_take_load, router_take_scheduled and
+ *      router_take_outgoing, look-ups with router_take_lookup, searches with router_take_search;
  *   4. orders for the coordinator, with router_next_order;
  *   5. damages, crashes, parked entities and stuck runners for the log, with router_next_damage,
  *      router_next_crash, router_next_parked and router_next_runner_health.
@@ -72,6 +72,8 @@ typedef struct router_config {
     /* Of persisted states in memory. Above it those are forgotten whose rows say what is known, and
      * the others take the memory of messages. */
     uint64_t state_bytes_free;
+    uint32_t outgoing_window;      /* outgoing messages from one lane to another in memory */
+    uint64_t outgoing_max;         /* outgoing messages of one lane that may be open, about */
     uint32_t batch_items_max;      /* messages, and ends, of one entry */
     uint64_t batch_bytes_max;      /* an entry ends with the record that brings it to this size */
     uint32_t checkpoint_ms;        /* from one checkpoint's beginning to the next one's */
@@ -130,6 +132,25 @@ void router_relayed(router_t *router, uint64_t origin, incarnation_t broker, fab
 /* The origin has no way to that broker by way of this one any more. */
 void router_relay_ended(router_t *router, uint64_t origin, incarnation_t broker,
                         fabric_error_t error, const char *text);
+/* ---- outgoing messages ---- */
+
+/* A message that a handler has told, for the home of its target. */
+typedef struct router_outgoing {
+    incarnation_t broker;
+    message_outgoing_t message; /* its views are valid until the next call */
+} router_outgoing_t;
+/* To be pulled after each event. False: there is none. */
+bool router_next_outgoing(router_t *router, router_outgoing_t *outgoing);
+/* What was pulled last cannot be sent now. */
+void router_outgoing_unsent(router_t *router, const message_outgoing_t *message, uint64_t now_ms);
+/* The other broker's answer to what was sent. */
+void router_outgoing_answered(router_t *router, incarnation_t broker,
+                              const message_outgoing_answer_t *answer, uint64_t now_ms);
+/* The connection to the broker is lost: what was sent, and is not answered, is sent again. */
+void router_outgoing_lost(router_t *router, incarnation_t broker, uint64_t now_ms);
+
+/* ---- members ---- */
+
 /* The brokers that are members of the cluster, this one included or not: only these may say hello
  * as brokers, and their hellos have to prove it. The connections of others end. */
 void router_members(router_t *router, const broker_credential_t *brokers, size_t count,
@@ -294,6 +315,22 @@ bool router_take_reading(router_t *router, uint32_t lane, router_reading_t *read
  * limit. After an error there are none. */
 void router_reading_loaded(router_t *router, uint32_t lane, fabric_error_t error,
                            events_value_t *const *values, size_t count, bool done, uint64_t now_ms);
+
+/* ---- lanes: outgoing messages ---- */
+
+/* Rows of outgoing messages to read, the next ones of one target lane, as
+ * store_driver.load_outgoing does; one load at a time for each lane. */
+typedef struct router_outgoing_load {
+    uint32_t target_lane;
+    store_outgoing_key_t after;
+    uint32_t limit;
+    uint64_t bytes_max;
+} router_outgoing_load_t;
+bool router_take_outgoing(router_t *router, uint32_t lane, router_outgoing_load_t *load);
+/* The rows that there are, in order; the router takes them, and the array stays the caller's.
+ * `ended`: there are no more. After an error there are none, and the router asks again. */
+void router_outgoing_loaded(router_t *router, uint32_t lane, fabric_error_t error,
+                            outgoing_copy_t **messages, size_t count, bool ended, uint64_t now_ms);
 
 /* ---- lanes: look-ups ---- */
 
@@ -468,12 +505,16 @@ typedef struct router_counters {
     uint64_t loaded;         /* messages that were loaded from rows */
     uint64_t states_changed; /* results that have changed a persisted state */
     uint64_t states_given;   /* persisted states that owners were told */
-    uint64_t events_appended;  /* by results that count */
-    uint64_t histories_broken; /* lacked an event when an activation was to begin */
-    uint64_t damaged;          /* stored messages and replies that are none */
-    uint64_t parked;           /* entities that wait for operators, now */
-    uint64_t kept_alive;       /* entities that are kept alive, now */
-    uint64_t kept_aside;       /* those of them that are not woken, since owners died of it, now */
+    uint64_t events_appended;   /* by results that count */
+    uint64_t histories_broken;  /* lacked an event when an activation was to begin */
+    uint64_t damaged;           /* stored messages and replies that are none */
+    uint64_t outgoing;          /* outgoing messages that have not ended, now, about */
+    uint64_t outgoing_accepted; /* outgoing messages, by their targets' homes; that is durable */
+    uint64_t outgoing_dead;     /* became dead letters */
+    uint64_t outgoing_resent;   /* sent once more */
+    uint64_t parked;            /* entities that wait for operators, now */
+    uint64_t kept_alive;        /* entities that are kept alive, now */
+    uint64_t kept_aside;        /* those of them that are not woken, since owners died of it, now */
     uint64_t kept_refused; /* said to be kept alive, beyond LIMIT_KEPT_ALIVE_MAX of their lane */
     uint64_t woken;        /* instances that owners were asked to make */
 

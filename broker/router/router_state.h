@@ -10,6 +10,7 @@
 #include "broker/router/lane_state.h"
 #include "broker/router/mailbox_state.h"
 #include "broker/router/operator_cancels.h"
+#include "broker/router/outgoing.h"
 #include "broker/router/member_state.h"
 #include "broker/router/ownership_state.h"
 #include "broker/router/peer_state.h"
@@ -59,14 +60,18 @@ struct router {
     uint64_t queued_bytes; /* of frames for all peers */
     uint64_t origins;      /* peers that have relayed frames, so far */
     router_relays_t relays;
-    member_t *members;  /* the other brokers */
-    uint32_t documents; /* long documents that were made since the last tick */
+    router_outgoing_queues_t outgoing; /* outgoing.c writes it */
+    member_t *members;                 /* the other brokers */
+    uint32_t documents;                /* long documents that were made since the last tick */
     router_violation_t violation;
     router_unserved_t unserved;
     unregistered_t unregistered;
 
     client_t *clients;
-    client_t *away; /* the clients that are not connected, longest first */
+    client_t *away;                 /* the clients that are not connected, longest first */
+    client_t *outgoing_clients;     /* those of outgoing messages, longest without one first; */
+    client_t *outgoing_answered;    /* those that have had an answer since the last event */
+    uint32_t outgoing_client_count; /* of both lists */
     uint64_t client_bytes;
     runner_t *runners;
     uint32_t runners_to_log; /* whose health has changed; runners.c writes it */
@@ -94,6 +99,10 @@ struct router {
     uint64_t message_bytes;     /* of all messages in messages_by_id */
     uint64_t key_bytes;         /* of the primary keys of all lanes */
     uint64_t state_bytes;       /* of the persisted states of all lanes */
+    uint64_t told_bytes;        /* of what handlers have told, until it is durable */
+    uint64_t outgoing_bytes;    /* of the outboxes of all lanes */
+    uint32_t outboxes;          /* lanes that have one */
+    bool outboxes_wait;         /* something has happened that outboxes have to do with */
     uint32_t reader_count;      /* queries of entities' events; readers.c writes it */
     uint64_t takes;             /* of batches, of all lanes */
     uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */
@@ -149,7 +158,8 @@ static inline bool router_memory_is_full(const router_t *router)
 {
     uint64_t free_bytes = router->config.state_bytes_free;
     uint64_t states = router->state_bytes > free_bytes ? router->state_bytes - free_bytes : 0;
-    return router->message_bytes + router->client_bytes + router->key_bytes + states >=
+    return router->message_bytes + router->client_bytes + router->key_bytes + router->told_bytes +
+               router->outgoing_bytes + states >=
            router->config.memory_bytes_max;
 }
 

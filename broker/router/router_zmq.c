@@ -265,8 +265,8 @@ static void check_drained(router_shell_t *shell)
 /* Carries out everything that the router wants done now. */
 static void pump(router_shell_t *shell)
 {
+    mesh_shell_feed(&shell->mesh, shell->now_ms); /* outgoing messages may stay in this broker */
     storage_feed(&shell->storage, shell->now_ms);
-    mesh_shell_feed(&shell->mesh, shell->now_ms);
     send_orders(shell);
     router_watch_damages(&shell->watch, shell->router, shell->now_ms);
     router_watch_crashes(&shell->watch, shell->router, shell->now_ms);

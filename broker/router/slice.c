@@ -4,6 +4,7 @@
  * names and bodies. It fills arrays first and sets the views into its copies last, since the copies
  * move while they grow.
  */
+#include "broker/outgoing_value.h"
 #include "broker/router/checkpoint_state.h"
 #include "broker/router/router_state.h"
 #include "core/memory.h"
@@ -373,6 +374,65 @@ static void take_direct(const router_t *router, checkpoint_t *checkpoint)
     }
 }
 
+/* ---- outgoing messages ---- */
+
+/* Those of one source go with the change of its row. */
+static size_t told_rows(const outbox_told_t *told, uint64_t *bytes)
+{
+    *bytes = 0;
+    for (uint32_t i = 0; i < told->count; i++) {
+        *bytes += told->ended[i] ? 0 : RECORD_BYTES + outgoing_bytes(&told->messages[i]);
+    }
+    return told->open + told->has_row;
+}
+
+static void add_told(checkpoint_slice_t *slice, outbox_told_t *told)
+{
+    slice->told = memory_reserve((void *)slice->told, slice->told_count + 1, &slice->told_capacity,
+                                 sizeof(outbox_told_t *));
+    slice->told[slice->told_count++] = told;
+    told->shares++;
+    slice->outgoing = memory_reserve(slice->outgoing, slice->outgoing_count + told->open,
+                                     &slice->outgoing_capacity, sizeof *slice->outgoing);
+    for (uint32_t i = 0; i < told->count; i++) {
+        if (!told->ended[i]) {
+            slice->outgoing[slice->outgoing_count++] = told->messages[i];
+        }
+    }
+    if (told->has_row && told->due.due_ms != 0) {
+        add_unscheduled(slice, told->due);
+    } else if (told->has_row) {
+        add_delete(slice, told->row);
+    }
+}
+
+static void take_outgoing(const router_t *router, checkpoint_slice_t *slice, lane_outbox_t *outbox)
+{
+    outbox_told_t *told;
+    while ((told = outbox_next_told(outbox))) {
+        uint64_t bytes = 0;
+        size_t rows = told_rows(told, &bytes);
+        if (rows > 0 && !reserve(router, slice, rows, bytes)) {
+            return;
+        }
+        if (rows > 0) {
+            add_told(slice, told);
+        }
+        outbox_take_told(outbox, slice->number);
+    }
+}
+
+static void take_sent(const router_t *router, checkpoint_slice_t *slice, lane_outbox_t *outbox)
+{
+    const store_outgoing_key_t *key;
+    while ((key = outbox_next_sent(outbox)) && reserve(router, slice, 1, 0)) {
+        slice->sent = memory_reserve(slice->sent, slice->sent_count + 1, &slice->sent_capacity,
+                                     sizeof *slice->sent);
+        slice->sent[slice->sent_count++] = *key;
+        outbox_take_sent(outbox);
+    }
+}
+
 /* ---- clears ---- */
 
 /* How many rows the entity has is not known, so the clear gets all the room that is left, and is
@@ -426,6 +486,14 @@ static void free_events(checkpoint_slice_t *slice)
     slice->event_value_count = slice->event_count = 0;
 }
 
+static void free_told(checkpoint_slice_t *slice)
+{
+    for (size_t i = 0; i < slice->told_count; i++) {
+        outbox_told_drop(&slice->told[i]);
+    }
+    slice->told_count = slice->outgoing_count = slice->sent_count = 0;
+}
+
 static void reset(checkpoint_slice_t *slice)
 {
     if (!slice->writer) {
@@ -435,6 +503,7 @@ static void reset(checkpoint_slice_t *slice)
     free_dead(slice);
     free_states(slice);
     free_events(slice);
+    free_told(slice);
     slice->put_count = slice->amendment_count = slice->delete_count = 0;
     slice->scheduled_count = slice->unscheduled_count = 0;
     slice->entity_count = slice->name_bytes = slice->rows = 0;
@@ -502,7 +571,7 @@ static bool is_used_up(const checkpoint_t *checkpoint, const router_lane_t *lane
            checkpoint->dead_taken == current->dead_count &&
            checkpoint->direct_taken == current->direct_count && !lane->keys.current &&
            !lane->persisted.current && !lane->persisted.history.current && !lane->alive.current &&
-           !clears_next(&lane->clears);
+           outbox_is_used_up(&lane->outbox) && !clears_next(&lane->clears);
 }
 
 void slice_fill(router_t *router, checkpoint_t *checkpoint)
@@ -522,6 +591,8 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
     take_states(router, checkpoint, &lane->persisted);
     take_kept(router, checkpoint, &lane->alive);
     take_direct(router, checkpoint);
+    take_outgoing(router, slice, &lane->outbox);
+    take_sent(router, slice, &lane->outbox);
     const store_clear_t *clear = take_clear(router, checkpoint, &lane->clears);
     set_views(slice);
     split_puts(slice);
@@ -548,6 +619,10 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .kept_count = slice->kept_count,
                                               .direct = slice->direct,
                                               .direct_count = slice->direct_count,
+                                              .outgoing = slice->outgoing,
+                                              .outgoing_count = slice->outgoing_count,
+                                              .sent = slice->sent,
+                                              .sent_count = slice->sent_count,
                                               .clear = clear,
                                               .cleared = &slice->cleared,
                                               .settled = checkpoint->settled,
@@ -576,6 +651,10 @@ void slice_destroy(checkpoint_slice_t *slice)
     free_events(slice);
     free(slice->events);
     free((void *)slice->event_values);
+    free_told(slice);
+    free(slice->outgoing);
+    free((void *)slice->told);
+    free(slice->sent);
     free_states(slice);
     free(slice->states);
     free(slice->state_values);

@@ -144,7 +144,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 37);
+    wire_put_map(document, 41);
     document_put_uint(document, "accepted", counters->accepted);
     document_put_uint(document, "ended", counters->ended);
     document_put_uint(document, "pending", counters->pending);
@@ -177,6 +177,10 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     document_put_uint(document, "events_appended", counters->events_appended);
     document_put_uint(document, "histories_broken", counters->histories_broken);
     document_put_uint(document, "damaged", counters->damaged);
+    document_put_uint(document, "outgoing", counters->outgoing);
+    document_put_uint(document, "outgoing_accepted", counters->outgoing_accepted);
+    document_put_uint(document, "outgoing_dead", counters->outgoing_dead);
+    document_put_uint(document, "outgoing_resent", counters->outgoing_resent);
     document_put_uint(document, "outdated", counters->outdated);
     document_put_uint(document, "unidentified", counters->unidentified);
     document_put_uint(document, "unexpected", counters->unexpected);

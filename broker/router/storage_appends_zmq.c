@@ -34,7 +34,7 @@ static void set_timer(storage_t *storage, uint64_t wait_us)
 static size_t count_records(const lane_batch_t *batch)
 {
     return batch->message_count + batch->move_count + batch->attempt_count + batch->end_count +
-           batch->clear_count + batch->kept_count;
+           batch->clear_count + batch->kept_count + batch->sent_count;
 }
 
 /* Takes the batches of the appender's lanes. Returns how many records they have. */

@@ -115,6 +115,30 @@ static void take_reading(storage_t *storage, load_operation_t *operation)
     loaded_events_clear(&operation->events);
 }
 
+static void feed_outgoing(storage_t *storage, uint32_t number)
+{
+    router_outgoing_load_t load;
+    load_operation_t *operation = &storage->lanes[number].outgoing;
+    if (router_take_outgoing(storage->router, number, &load)) {
+        *operation = (load_operation_t){.kind = LOADER_OUTGOING,
+                                        .lane = number,
+                                        .outgoing = {.target_lane = load.target_lane,
+                                                     .after = load.after,
+                                                     .limit = load.limit,
+                                                     .bytes_max = load.bytes_max}};
+        loader_actor_send(storage->loader, operation);
+    }
+}
+
+static void take_outgoing(storage_t *storage, load_operation_t *operation)
+{
+    loaded_outgoing_t *told = &operation->told;
+    router_outgoing_loaded(storage->router, operation->lane, operation->error, told->values,
+                           told->count, told->ended, storage->now_ms);
+    told->count = 0; /* the router has taken them */
+    loaded_outgoing_clear(told);
+}
+
 /* At most one answer in a turn: each is work for the router. */
 static void take_loader(storage_t *storage, loader_actor_t *loader)
 {
@@ -150,6 +174,9 @@ static void take_loader(storage_t *storage, loader_actor_t *loader)
         break;
     case LOADER_READING:
         take_reading(storage, operation);
+        break;
+    case LOADER_OUTGOING:
+        take_outgoing(storage, operation);
         break;
     }
 }
@@ -342,6 +369,7 @@ void storage_feed(storage_t *storage, uint64_t now_ms)
         feed_states(storage, i);
         feed_reading(storage, i);
         feed_events(storage, i);
+        feed_outgoing(storage, i);
         feed_lookup(storage, i);
     }
 }

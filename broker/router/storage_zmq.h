@@ -50,6 +50,7 @@ typedef struct storage_lane {
     load_operation_t states;
     load_operation_t reading;
     load_operation_t events;
+    load_operation_t outgoing;
     find_operation_t find;
     bool slicing;
     checkpoint_operation_t slice;

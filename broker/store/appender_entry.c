@@ -35,6 +35,25 @@ __attribute__((always_inline)) static inline void fetch_ends(const lane_batch_t 
     }
 }
 
+/* Those of one source from here on, which are named by one record. Returns how many they are. */
+static size_t encode_sents(journal_writer_t *writer, const batch_sent_t *sents, size_t count)
+{
+    wire_writer_t list = {0};
+    size_t i = 0;
+    for (; i < count && sents[i].outgoing_id == sents->outgoing_id; i++) {
+        const batch_sent_t *sent = &sents[i];
+        if (sent->dead) {
+            journal_put_dead(writer, sent->dead, sent->dead->id.value, sent->reply,
+                             (journal_attempts_t){0}, sent->end.cause, sent->reply->payload);
+        }
+        journal_sent_put(&list, &sent->end);
+    }
+    journal_sent_t sent = {sents->outgoing_id, (uint32_t)i, wire_writer_bytes(&list)};
+    journal_put_sent(writer, sents->source, sents->shard, sents->entity_hash, &sent);
+    wire_writer_destroy(&list);
+    return i;
+}
+
 static void encode(journal_writer_t *writer, const lane_batch_t *batch)
 {
     journal_writer_reset(writer);
@@ -56,13 +75,16 @@ static void encode(journal_writer_t *writer, const lane_batch_t *batch)
         if (end->dead) {
             journal_put_dead(writer, end->message, end->position, end->reply, end->attempts,
                              end->cause, end->text);
-        } else if (end->state || end->events) {
+        } else if (end->state || end->events || end->outgoing) {
             journal_effects_t effects = batch_end_effects(end);
             journal_put_result_with_effects(writer, end->message, end->position, end->reply,
                                             &effects);
         } else {
             journal_put_result(writer, end->message, end->position, end->reply);
         }
+    }
+    for (size_t i = 0; i < batch->sent_count;) {
+        i += encode_sents(writer, batch->sents + i, batch->sent_count - i);
     }
     for (size_t i = 0; i < batch->kept_count; i++) {
         journal_put_alive(writer, batch->kept[i]);

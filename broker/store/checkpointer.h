@@ -41,10 +41,10 @@ FABRIC_MUST_USE fabric_error_t checkpointer_write(checkpointer_t *checkpointer,
 FABRIC_MUST_USE fabric_error_t checkpointer_give_up(checkpointer_t *checkpointer,
                                                     const store_hold_t *hold);
 /* Deletes primary keys and entries whose time is over, and the oldest entries of a journal that is
- * too large; all of
- * them below `checkpoint`, the number as of which the rows are complete. `log_bytes`: of the lane's
- * journal at its end. Goes on after the next checkpoint if there is too much. FENCED,
- * SHUTTING_DOWN. */
+ * too large; all of them below `checkpoint`, the number as of which the rows are complete.
+ * `log_bytes`: of the lane's journal at its end. Entries that an open outgoing message of any lane
+ * may need stay, until the journal is too large. Goes on after the next checkpoint if there is too
+ * much. FENCED, SHUTTING_DOWN. */
 FABRIC_MUST_USE fabric_error_t checkpointer_purge(checkpointer_t *checkpointer,
                                                   const store_hold_t *hold, uint64_t checkpoint,
                                                   uint64_t log_bytes, store_purged_t *purged);

@@ -204,6 +204,7 @@ static fabric_error_t adopt_once(const loader_t *loader, reading_t *reading, ado
     error = error ? error : loader_count_rows(reading);
     error = error ? error : loader_count_scheduled(reading);
     error = error ? error : loader_list_kept(reading);
+    error = error ? error : loader_list_outboxes(reading);
     error = error ? error : read_row(reading); /* a successor may have changed rows meanwhile */
     if (!error) {
         loader_put_together(reading, loader->config.lanes, adoption);

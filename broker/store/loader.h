@@ -8,7 +8,7 @@
  *      again. From then on no other broker's append succeeds, so the journal is whole.
  *   3. The entries above the checkpoint are read up to the ADOPT entry, and folded.
  *   4. The rows are counted, and those that the entries overrule are found. Nothing else is read of
- *      them.
+ *      them. Nobody changes them meanwhile: they are as the last checkpoint left them.
  * Everything but the ADOPT entry only reads, and an ADOPT entry of the same holder that is the last
  * one already is good enough: so an adoption may end anywhere and be repeated, by this broker or by
  * the next holder.
@@ -84,5 +84,24 @@ FABRIC_MUST_USE fabric_error_t loader_load_events(loader_t *loader, uint32_t lan
                                                   const store_history_t *histories, size_t count,
                                                   uint64_t bytes_max, loaded_events_t *events);
 void loaded_events_clear(loaded_events_t *events);
+
+/* Which rows of outgoing messages: those to one target lane behind a key. */
+typedef struct outgoing_range {
+    uint32_t target_lane;
+    store_outgoing_key_t after;
+    uint32_t limit;
+    uint64_t bytes_max;
+} outgoing_range_t;
+/* Outgoing messages, as store_driver.load_outgoing. */
+typedef struct loaded_outgoing {
+    outgoing_copy_t **values; /* an array of the caller's, as are the values */
+    size_t count, capacity;
+    bool ended; /* there are no more */
+} loaded_outgoing_t;
+/* SHUTTING_DOWN: there are none. */
+FABRIC_MUST_USE fabric_error_t loader_load_outgoing(loader_t *loader, uint32_t lane,
+                                                    const outgoing_range_t *range,
+                                                    loaded_outgoing_t *loaded);
+void loaded_outgoing_clear(loaded_outgoing_t *loaded);
 
 #endif

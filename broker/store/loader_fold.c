@@ -19,7 +19,9 @@ void loader_reading_clear(reading_t *reading)
     free(reading->backlogs);
     free(reading->kept);
     free(reading->kept_names);
+    free(reading->outboxes);
     reading->kept = NULL;
+    reading->outboxes = NULL;
     reading->kept_names = NULL;
     reading->has_row = reading->has_due_row = NULL;
     reading->backlogs = NULL;
@@ -357,6 +359,7 @@ void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoptio
     copy_clears(reading, adoption);
     loader_take_states(reading, adoption);
     loader_take_events(reading, adoption);
+    loader_take_outgoing(reading, lanes, adoption);
     drop_empty_backlogs(reading);
     adoption->scheduled = reading->scheduled;
     adoption->backlogs = reading->backlogs;

@@ -26,6 +26,8 @@ typedef struct reading {
     size_t kept_count, kept_capacity;
     uint8_t *kept_names;
     size_t kept_name_bytes, kept_name_capacity;
+    store_outbox_t *outboxes; /* see loader_outgoing.c */
+    size_t outbox_count, outbox_capacity;
 } reading_t;
 
 /* Which messages that the entries speak of have rows. */
@@ -46,6 +48,10 @@ void loader_reading_clear(reading_t *reading);
 void loader_take_states(const reading_t *reading, adoption_t *adoption);
 /* The events that the entries have (loader_events.c). */
 void loader_take_events(const reading_t *reading, adoption_t *adoption);
+/* How many rows of outgoing messages there are to each lane (loader_outgoing.c). */
+FABRIC_MUST_USE fabric_error_t loader_list_outboxes(reading_t *reading);
+/* Moves these to the adoption, with what the entries have told, and ended. */
+void loader_take_outgoing(reading_t *reading, uint32_t lanes, adoption_t *adoption);
 
 /* Add a row to the message_chain_t that `context` is: of store_driver.load_rows, and of
  * load_scheduled. */

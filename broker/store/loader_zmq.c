@@ -37,6 +37,10 @@ static void run_operation(loader_t *loader, load_operation_t *operation)
             loader_load_events(loader, operation->lane, operation->histories,
                                operation->history_count, operation->bytes_max, &operation->events);
         break;
+    case LOADER_OUTGOING:
+        operation->error =
+            loader_load_outgoing(loader, operation->lane, &operation->outgoing, &operation->told);
+        break;
     }
 }
 
@@ -87,6 +91,7 @@ void loader_actor_stop(loader_actor_t *self)
         message_chain_destroy(&operation->rows);
         loaded_states_clear(&operation->states);
         loaded_events_clear(&operation->events);
+        loaded_outgoing_clear(&operation->told);
     }
     actor_close(&self->base.actor);
     loader_clear(&self->loader);

@@ -15,8 +15,9 @@ typedef enum load_operation_kind {
     LOADER_SCHEDULED,
     LOADER_SEARCH,
     LOADER_STATES,
-    LOADER_EVENTS, /* for activations */
-    LOADER_READING /* the same for whoever reads a history */
+    LOADER_EVENTS,  /* for activations */
+    LOADER_READING, /* the same for whoever reads a history */
+    LOADER_OUTGOING
 } load_operation_kind_t;
 
 /* The router's thread owns it until loader_actor_send, the loader until it comes back. */
@@ -33,6 +34,7 @@ typedef struct load_operation {
     size_t name_count;
     const store_history_t *histories; /* EVENTS, READING: borrowed until it comes back */
     size_t history_count;
+    outgoing_range_t outgoing;  /* OUTGOING */
     const wanted_row_t *wanted; /* SEARCH: borrowed until it comes back */
     size_t wanted_count;
 
@@ -41,6 +43,7 @@ typedef struct load_operation {
     loader_fault_t fault;   /* ADOPT */
     loaded_states_t states; /* STATES: whoever gets the operation back clears it */
     loaded_events_t events; /* EVENTS, READING: the same */
+    loaded_outgoing_t told; /* OUTGOING: the same */
     message_t
         *rows; /* LOAD, SCHEDULED, SEARCH: a chain that whoever gets the operation back owns */
     size_t done;

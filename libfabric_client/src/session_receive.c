@@ -186,6 +186,7 @@ static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_
     case KIND_RESULT_STATE:
     case KIND_ENTITY_EVENTS:
     case KIND_RESULT_EVENTS:
+    case KIND_RESULT_TOLD:
     case KIND_ALIVE:
     case KIND_RELAY:
     case KIND_CANCEL:
@@ -193,6 +194,8 @@ static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_
     case KIND_TUNNEL_ENDED:
     case KIND_BROKER_STATE:
     case KIND_OWNERS:
+    case KIND_OUTGOING:
+    case KIND_OUTGOING_ANSWER:
         break;
     }
     return FABRIC_ERROR_UNKNOWN_KIND; /* not for clients */

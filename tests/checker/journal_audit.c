@@ -48,6 +48,9 @@ struct journal_audit {
     audited_kept_t *kept;
     state_audit_t *states;
     event_audit_t *events;
+    outbox_audit_t *outbox;
+    uint64_t *dead_told; /* outgoing messages that end as dead letters in the entry */
+    size_t dead_told_count, dead_told_capacity;
     const decoded_row_t *row; /* whose records are visited */
 };
 
@@ -57,6 +60,7 @@ journal_audit_t *journal_audit_new(const audit_listener_t *listener)
     audit->listener = *listener;
     audit->states = state_audit_new(listener->fault, listener->context);
     audit->events = event_audit_new(listener->fault, listener->context);
+    audit->outbox = outbox_audit_new(listener->fault, listener->context);
     return audit;
 }
 
@@ -84,6 +88,8 @@ void journal_audit_destroy(journal_audit_t **audit)
         free_kept(*audit);
         state_audit_destroy(&(*audit)->states);
         event_audit_destroy(&(*audit)->events);
+        outbox_audit_destroy(&(*audit)->outbox);
+        free((*audit)->dead_told);
         free(*audit);
         *audit = NULL;
     }
@@ -129,6 +135,31 @@ void journal_audit_checkpoint(journal_audit_t *audit, uint64_t lane, uint64_t nu
         (audited_lane_t){.known = true, .checkpoint = number, .checkpoint_begun = begun};
 }
 
+/* Which dead letters are outgoing messages that have not become messages of their targets. */
+static void note_dead_told(void *context, uint32_t number, const decoded_record_t *record)
+{
+    journal_audit_t *audit = context;
+    fabric_bytes_t list = record->outgoing;
+    decoded_end_t end;
+    (void)number;
+    while (record->kind == DECODED_SENT && decode_end(&list, &end)) {
+        audit->dead_told = memory_reserve(audit->dead_told, audit->dead_told_count + 1,
+                                          &audit->dead_told_capacity, sizeof *audit->dead_told);
+        audit->dead_told[audit->dead_told_count] = end.id;
+        audit->dead_told_count += end.cause > 0;
+    }
+}
+
+static bool is_dead_told(const journal_audit_t *audit, uint64_t id)
+{
+    for (size_t i = 0; i < audit->dead_told_count; i++) {
+        if (audit->dead_told[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void begin_message(journal_audit_t *audit, const decoded_record_t *record)
 {
     if (find(audit, record->id)) {
@@ -160,6 +191,9 @@ static void move_message(journal_audit_t *audit, const decoded_record_t *record)
 
 static void end_message(journal_audit_t *audit, const decoded_record_t *record)
 {
+    if (record->kind == DECODED_DEAD && is_dead_told(audit, record->id)) {
+        begin_message(audit, record);
+    }
     audited_message_t *message = find(audit, record->id);
     if (!message || message->lane != audit->row->lane) {
         say(audit, "request %llu ends in lane %llu, where it never began", (ull)record->id,
@@ -267,6 +301,7 @@ static void take_record(void *context, uint32_t number, const decoded_record_t *
         say(audit, "entry %llu of lane %llu has request %llu and a smaller last id",
             (ull)audit->row->number, (ull)audit->row->lane, (ull)record->id);
     }
+    outbox_audit_record(audit->outbox, record);
     audit->listener.record(audit->listener.context, number, record);
 }
 
@@ -315,7 +350,10 @@ void journal_audit_entry(journal_audit_t *audit, const decoded_row_t *row)
         memcpy(lane->incarnation, row->incarnation.data, sizeof lane->incarnation);
     }
     audit->row = row;
-    decode_body(row->body, take_record, audit); /* its fault was told */
+    audit->dead_told_count = 0;
+    outbox_audit_entry(audit->outbox, row->lane, row->number, row->last_id);
+    decode_body(row->body, note_dead_told, audit); /* its fault was told */
+    decode_body(row->body, take_record, audit);
     audit->row = NULL;
     lane->begun = true;
     lane->number = row->number;
@@ -416,6 +454,22 @@ void journal_audit_event(journal_audit_t *audit, const audit_event_t *row)
     }
 }
 
+static uint64_t lane_count(const journal_audit_t *audit)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < LANES_MAX; i++) {
+        count += audit->lanes[i].known;
+    }
+    return count;
+}
+
+void journal_audit_outgoing(journal_audit_t *audit, const audit_outgoing_t *row)
+{
+    if (lane_of(audit, row->lane)) {
+        outbox_audit_row(audit->outbox, row, lane_count(audit));
+    }
+}
+
 /* ---- the end ---- */
 
 /* A row of a checkpoint that was cut off may know more. */
@@ -454,9 +508,11 @@ static void check_message(journal_audit_t *audit, const audited_message_t *messa
 
 void journal_audit_end(journal_audit_t *audit)
 {
+    audit_progress_t lanes[LANES_MAX];
     for (uint64_t lane = 0; lane < LANES_MAX; lane++) {
         const audited_lane_t *audited = &audit->lanes[lane];
         audit_progress_t progress = progress_of(audited);
+        lanes[lane] = progress;
         if (audited->known && (!audited->begun || audited->checkpoint > audited->number)) {
             say(audit, "lane %llu has a checkpoint at entry %llu beyond its journal", (ull)lane,
                 (ull)audited->checkpoint);
@@ -473,4 +529,10 @@ void journal_audit_end(journal_audit_t *audit)
     for (const audited_kept_t *kept = audit->kept; kept; kept = kept->hh.next) {
         check_kept(audit, kept);
     }
+    outbox_audit_end(audit->outbox, lanes, lane_count(audit));
+}
+
+outbox_count_t journal_audit_outbox(const journal_audit_t *audit)
+{
+    return outbox_audit_count(audit->outbox);
 }

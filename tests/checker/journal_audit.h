@@ -10,7 +10,7 @@
  *  - An entity whose last ALIVE up to the checkpoint says that it is kept alive has a row that says
  *    the same, and no other entity has one.
  *  - Rows of persisted states, and of events, say what the journal does: see state_audit.h and
- *    event_audit.h.
+ *    event_audit.h. What entities have told others has become their messages: see outbox_audit.h.
  *
  * Threading: none of its own.
  */
@@ -19,6 +19,7 @@
 
 #include "tests/checker/event_audit.h"
 #include "tests/checker/journal_decoder.h"
+#include "tests/checker/outbox_audit.h"
 #include "tests/checker/state_audit.h"
 
 typedef struct journal_audit journal_audit_t;
@@ -46,7 +47,7 @@ journal_audit_t *journal_audit_new(const audit_listener_t *listener);
 void journal_audit_destroy(journal_audit_t **audit);
 
 /* To be called in this order: each row of `checkpoint`, each entry by lane and number, each row of
- * `pending`, `dead_letter`, `kept_alive`, `entity_state` and `event`; then the end. */
+ * `pending`, `dead_letter`, `kept_alive`, `entity_state`, `event` and `outbox`; then the end. */
 void journal_audit_checkpoint(journal_audit_t *audit, uint64_t lane, uint64_t number,
                               uint64_t begun);
 void journal_audit_entry(journal_audit_t *audit, const decoded_row_t *row);
@@ -56,6 +57,9 @@ void journal_audit_dead(journal_audit_t *audit, uint64_t lane, uint64_t request_
 void journal_audit_kept(journal_audit_t *audit, const audit_kept_t *row);
 void journal_audit_state(journal_audit_t *audit, const audit_state_t *row);
 void journal_audit_event(journal_audit_t *audit, const audit_event_t *row);
+void journal_audit_outgoing(journal_audit_t *audit, const audit_outgoing_t *row);
 void journal_audit_end(journal_audit_t *audit);
+/* After the end. */
+outbox_count_t journal_audit_outbox(const journal_audit_t *audit);
 
 #endif

@@ -296,28 +296,61 @@ static void outgoing_items(cursor_t *cursor, decoded_record_t *record, void item
     cursor->bad = cursor->bad || record->outgoing_id == 0 || count < 1 || count > 1000;
 }
 
-static void outgoing_message(cursor_t *cursor)
+static void next_told(cursor_t *cursor, decoded_told_t *told)
 {
     uint64_t parts = array(cursor);
-    (void)number_below(cursor, 32); /* shard */
-    for (unsigned name = 0; name < 3; name++) {
-        cursor->bad = cursor->bad || !is_name(string(cursor)) || parts != 9;
-    }
-    (void)binary(cursor); /* payload */
-    fabric_bytes_t key = binary(cursor);
-    (void)integer(cursor, true);    /* deliver-at */
-    (void)number_below(cursor, 32); /* flags */
-    (void)binary(cursor);           /* headers */
-    cursor->bad = cursor->bad || key.size > 1024;
+    told->shard = number_below(cursor, 32);
+    told->type = string(cursor);
+    told->entity = string(cursor);
+    told->tag = string(cursor);
+    told->payload = binary(cursor);
+    told->primary_key = binary(cursor);
+    told->deliver_at_ms = (int64_t)integer(cursor, true);
+    told->flags = number_below(cursor, 32);
+    told->headers = binary(cursor);
+    cursor->bad = cursor->bad || parts != 9 || !is_name(told->type) || !is_name(told->entity) ||
+                  !is_name(told->tag) || told->primary_key.size > 1024;
+}
+
+static void next_end(cursor_t *cursor, decoded_end_t *end)
+{
+    uint64_t parts = array(cursor);
+    end->index = number(cursor);
+    end->id = number(cursor);
+    end->cause = number_below(cursor, 32);
+    cursor->bad = cursor->bad || parts != 3 || end->index >= 1000 || end->id == 0;
+}
+
+static void outgoing_message(cursor_t *cursor)
+{
+    decoded_told_t told;
+    next_told(cursor, &told);
 }
 
 static void outgoing_end(cursor_t *cursor)
 {
-    uint64_t parts = array(cursor);
-    uint64_t index = number(cursor);
-    uint64_t id = number(cursor);
-    (void)number_below(cursor, 32); /* cause */
-    cursor->bad = cursor->bad || parts != 3 || index >= 1000 || id == 0;
+    decoded_end_t end;
+    next_end(cursor, &end);
+}
+
+bool decode_told(fabric_bytes_t *list, decoded_told_t *told)
+{
+    cursor_t cursor = {list->data, list->data + list->size, list->size == 0};
+    if (!cursor.bad) {
+        next_told(&cursor, told);
+    }
+    *list = fabric_bytes(cursor.next, left(&cursor));
+    return !cursor.bad;
+}
+
+bool decode_end(fabric_bytes_t *list, decoded_end_t *end)
+{
+    cursor_t cursor = {list->data, list->data + list->size, list->size == 0};
+    if (!cursor.bad) {
+        next_end(&cursor, end);
+    }
+    *list = fabric_bytes(cursor.next, left(&cursor));
+    return !cursor.bad;
 }
 
 static void outgoing_fields(cursor_t *cursor, decoded_record_t *record)

@@ -68,6 +68,21 @@ typedef struct decoded_event {
  * there are no more, or they are damaged. */
 bool decode_event(fabric_bytes_t *events, decoded_event_t *event);
 
+/* A message of a RESULT that has told some. */
+typedef struct decoded_told {
+    uint64_t shard, flags;
+    fabric_bytes_t type, entity, tag, payload, primary_key, headers;
+    int64_t deliver_at_ms;
+} decoded_told_t;
+/* What a SENT says of one of them. */
+typedef struct decoded_end {
+    uint64_t index, id, cause;
+} decoded_end_t;
+/* Take the next one from the front of `list`, which begins as decoded_record_t.outgoing. false:
+ * there are no more. */
+bool decode_told(fabric_bytes_t *list, decoded_told_t *told);
+bool decode_end(fabric_bytes_t *list, decoded_end_t *end);
+
 typedef void decoded_record_fn(void *context, uint32_t number, const decoded_record_t *record);
 /* Visits the records of a body; none after the first that is damaged. */
 const char *decode_body(fabric_bytes_t body, decoded_record_fn *visit, void *context);

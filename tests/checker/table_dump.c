@@ -188,6 +188,31 @@ static void audit_event(void *context, const fabric_bytes_t *columns)
     journal_audit_event(context, &row);
 }
 
+static void audit_outgoing(void *context, const fabric_bytes_t *columns)
+{
+    audit_outgoing_t row = {.lane = number_of(columns[0]),
+                            .outgoing_id = number_of(columns[1]),
+                            .index = number_of(columns[2]),
+                            .number = number_of(columns[3]),
+                            .source = number_of(columns[4]),
+                            .source_shard = number_of(columns[5]),
+                            .source_type = columns[6],
+                            .source_entity = columns[7],
+                            .source_tag = columns[8],
+                            .target_lane = number_of(columns[9]),
+                            .told = {.shard = number_of(columns[10]),
+                                     .type = columns[11],
+                                     .entity = columns[12],
+                                     .tag = columns[13],
+                                     .flags = number_of(columns[14]),
+                                     .payload = columns[15],
+                                     .primary_key = columns[16],
+                                     .headers = columns[17],
+                                     .deliver_at_ms = (int64_t)number_of(columns[18])},
+                            .traceparent = columns[19]};
+    journal_audit_outgoing(context, &row);
+}
+
 table_dump_t table_dump_read(testbed_t *bed)
 {
     table_dump_t dump = {0};
@@ -214,7 +239,16 @@ table_dump_t table_dump_read(testbed_t *bed)
                        "recorded_ms, tag, version, payload FROM event",
                        audit_event, audit);
     dump.state_count = states.count;
+    testbed_query_rows(
+        bed,
+        "SELECT lane, outgoing_id, ordinal, number, request_id, source_shard, source_type, "
+        "source_entity, source_tag, target_lane, shard, type, entity, tag, flags, payload, "
+        "primary_key, headers, deliver_at_ms, traceparent FROM outbox",
+        audit_outgoing, audit);
     journal_audit_end(audit);
+    outbox_count_t outbox = journal_audit_outbox(audit);
+    dump.told_count = outbox.told;
+    dump.told_open = outbox.open;
     journal_audit_destroy(&audit);
     return dump;
 }

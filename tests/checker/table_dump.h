@@ -49,6 +49,9 @@ typedef struct table_dump {
     table_dead_letter_t *dead_letters;
     size_t dead_letter_count;
     size_t state_count; /* entities with a row of `entity_state` */
+    /* Messages that handlers of durable messages have told others, and those of them that neither a
+     * target has accepted nor a dead letter has, as far as the journals of their sources know. */
+    uint64_t told_count, told_open;
     table_fault_t *faults;
     size_t fault_count;
 } table_dump_t;

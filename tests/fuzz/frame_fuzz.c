@@ -2,6 +2,7 @@
  * leaves its outputs as they were, and every message that is read is one msgpack value. */
 #include <string.h>
 
+#include "core/journal/outgoing.h"
 #include "core/limits.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -61,6 +62,40 @@ static bool check_fields(message_kind_t kind, wire_reader_t fields)
     return false;
 }
 
+static bool is_within(fabric_bytes_t bytes, fabric_bytes_t list)
+{
+    return bytes.size == 0 ||
+           (bytes.data >= list.data && bytes.data + bytes.size <= list.data + list.size);
+}
+
+/* What a handler has told others, where it is sound: so many messages, which lie in the list, and
+ * say the same when they are written again. */
+static void check_told(wire_reader_t fields)
+{
+    message_result_told_t result;
+    if (message_get_result_told(&fields, &result) || result.count > STORE_OUTGOING_MAX) {
+        return;
+    }
+    const journal_outgoing_t told = {.id = 1, .count = (uint32_t)result.count, .list = result.told};
+    if (!journal_outgoing_is_sound(&told)) {
+        return;
+    }
+    wire_writer_t list = {0};
+    store_outgoing_t message;
+    uint32_t count = 0;
+    journal_outgoing_reader_t reader = journal_outgoing_open(&told);
+    while (journal_outgoing_next(&reader, &message)) {
+        assert_int_equal(message.key.index, count++);
+        assert_true(is_within(message.payload, told.list) && is_within(message.type, told.list));
+        assert_true(is_within(message.headers, told.list) && is_within(message.tag, told.list));
+        journal_outgoing_put(&list, &message);
+    }
+    assert_int_equal(count, told.count);
+    const journal_outgoing_t again = {.id = 1, .count = count, .list = wire_writer_bytes(&list)};
+    assert_true(journal_outgoing_is_sound(&again));
+    wire_writer_destroy(&list);
+}
+
 static void check_message(wire_reader_t body)
 {
     wire_reader_t fields = body;
@@ -69,6 +104,9 @@ static void check_message(wire_reader_t body)
     if (error) {
         assert_true(kind == 0 || error == FABRIC_ERROR_MALFORMED_MESSAGE);
         return;
+    }
+    if (kind == KIND_RESULT_TOLD) {
+        check_told(fields);
     }
     if (check_fields(kind, fields)) {
         wire_skip(&body);

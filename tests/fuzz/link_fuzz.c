@@ -198,7 +198,7 @@ static void structured(world_t *w, uint32_t endpoint)
 {
     wire_writer_t frame = {0};
     unsigned count = 1u + fuzz_byte(&w->input) % 4u;
-    frame_begin(&frame, &(frame_head_t){1, fuzz_number(&w->input), 0});
+    frame_begin(&frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, fuzz_number(&w->input), 0});
     while (count-- > 0) {
         fuzz_put_message(&w->input, &frame);
     }

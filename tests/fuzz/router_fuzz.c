@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/router/router_state.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/router_model.h"
 #include "tests/harness/vectors.h"
@@ -108,7 +109,8 @@ static void structured(world_t *w)
 {
     unsigned count = 1u + fuzz_byte(&w->input) % 4u;
     wire_writer_t frame = {0};
-    frame_begin(&frame, &(frame_head_t){1, fuzz_number(&w->input), fuzz_number(&w->input)});
+    frame_begin(&frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, fuzz_number(&w->input),
+                                        fuzz_number(&w->input)});
     while (count-- > 0) {
         fuzz_put_message(&w->input, &frame);
     }
@@ -249,6 +251,31 @@ static void trouble(world_t *w)
     }
 }
 
+/* A message that a handler of another broker has told, which may be sound. */
+static void outgoing(world_t *w)
+{
+    static const char *const ids[] = {"x1", "x2", "x3", ""};
+    uint8_t what = fuzz_byte(&w->input);
+    uint8_t which = fuzz_byte(&w->input);
+    message_request_t like = driver_request(1, ids[which % 4], what & 1 ? 0 : REQUEST_DURABLE);
+    shard_id_t shard = shard_map_locate(w->driver->router->map, 1, like.id);
+    message_outgoing_t message = {.lane = what & 2 ? which / 64 : 0,
+                                  .epoch = 1 + (what & 4 ? which / 128 : 0),
+                                  .source = 300 + which / 4 % 4,
+                                  .sequence = which / 16 % 4,
+                                  .shard = shard.value + (what == 255),
+                                  .flags = like.flags | (what & 8 ? REQUEST_RESEND : 0),
+                                  .type = like.type,
+                                  .id = like.id,
+                                  .tag = like.tag,
+                                  .payload = like.payload,
+                                  .predecessor = what & 16 ? which / 16 % 4 - 1u : 0,
+                                  .floor = what & 32 ? fuzz_byte(&w->input) : 0,
+                                  .primary_key = fabric_bytes_of(what & 64 ? "k" : "")};
+    char peer[8];
+    driver_send(w->driver, peer_name(w, peer), outgoing, &message);
+}
+
 /* Events of a run without the model, which otherwise makes them. */
 static void inside(world_t *w, uint8_t what)
 {
@@ -293,7 +320,7 @@ static void step(world_t *w)
         structured(w);
         break;
     case 3:
-        raw(w);
+        what & 64 && !w->model ? outgoing(w) : raw(w);
         break;
     case 4:
         hello(w);
@@ -423,7 +450,7 @@ static void seed_request(uint64_t sequence, uint64_t flags)
 {
     message_request_t request = driver_request(sequence, "x1", flags);
     wire_writer_t frame = {0};
-    frame_begin(&frame, &(frame_head_t){1, 0, 0});
+    frame_begin(&frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, 0, 0});
     message_put_request(&frame, &request);
     request.sequence++;
     request.predecessor = flags & REQUEST_DURABLE ? sequence : 0;
@@ -442,15 +469,26 @@ static void seed_crash(bool known)
                                  .culprits = fabric_bytes(culprits, known ? sizeof culprits : 0),
                                  .text = fabric_bytes_of("signal 11")};
     wire_writer_t frame = {0};
-    frame_begin(&frame, &(frame_head_t){1, 0, 0});
+    frame_begin(&frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, 0, 0});
     message_put_crashed(&frame, &crashed);
     seed_frame(0, wire_writer_bytes(&frame));
     seed_frame(1, wire_writer_bytes(&frame));
     wire_writer_destroy(&frame);
 }
 
+/* Another broker says hello, and sends two outgoing messages; the first one again while it is in a
+ * batch, and when it has been accepted. */
+static void seed_outgoing(void)
+{
+    static const uint8_t input[] = {1,  4, 7,  0,  67, 0, 16, 0,  67, 16, 32, 0, 6, 4, 1,
+                                    67, 8, 16, 0,  6,  4, 1,  67, 8,  16, 0,  6, 4, 0, 6,
+                                    4,  1, 67, 64, 48, 0, 6,  4,  0,  6,  4,  1, 6, 4, 1};
+    fuzz_seed(fabric_bytes(input, sizeof input));
+}
+
 void fuzz_seeds(void)
 {
+    seed_outgoing();
     seed_crash(true);
     seed_crash(false);
     seed_request(1, 0);

@@ -162,7 +162,8 @@ static void structured(world_t *w, size_t peer)
 {
     unsigned count = 1u + fuzz_byte(&w->input) % 4u;
     wire_writer_t frame = {0};
-    frame_begin(&frame, &(frame_head_t){1, fuzz_number(&w->input), fuzz_number(&w->input)});
+    frame_begin(&frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, fuzz_number(&w->input),
+                                        fuzz_number(&w->input)});
     while (count-- > 0) {
         fuzz_put_message(&w->input, &frame);
     }

@@ -16,7 +16,7 @@ typedef struct liaison_request {
     char whom[32];       /* the contact that is asked; "=a>b": the liaison a, which is to ask b */
     char gate[32];       /* the contact waits until this gate exists; empty: it does not */
     uint32_t timeout_ms; /* of the ask; 0: the default */
-    uint32_t end;        /* enum liaison_end: what the finalizer does */
+    uint32_t end;        /* enum liaison_end: what the finalizer does; see liaison_pass */
 } liaison_request_t;
 
 enum liaison_end { END_QUIETLY, END_BY_TELL, END_BY_ASK };
@@ -52,5 +52,7 @@ static const fabric_message_type_t liaison_prepare = LIAISON_MESSAGE("Prepare", 
 /* Of a liaison, likewise, with a durable message of the finalizer. */
 static const fabric_message_type_t liaison_prepare_durable =
     LIAISON_MESSAGE("PrepareDurable", false);
+/* Of a liaison: tells the contact `end` messages Meet with its reply. */
+static const fabric_message_type_t liaison_pass = LIAISON_MESSAGE("Pass", true);
 
 #endif

@@ -74,6 +74,24 @@ static fabric_result_t glance(fabric_context_t *context, void *state, const void
                &liaison_glance);
 }
 
+/* ---- telling ---- */
+
+static fabric_result_t pass(fabric_context_t *context, void *state, const void *request,
+                            void *reply)
+{
+    const liaison_request_t *wanted = (const liaison_request_t *)request;
+    const liaison_request_t next = {.gate = ""};
+    (void)state;
+    for (uint32_t i = 0; i < wanted->end; i++) {
+        fabric_error_t error = fabric_tell(
+            context, &(fabric_tell_t){.entity = fabric_entity(CONTACT_TYPE, wanted->whom),
+                                      .message = &liaison_meet,
+                                      .request = &next});
+        ((liaison_reply_t *)reply)->error = (int32_t)error;
+    }
+    return FABRIC_REPLY;
+}
+
 /* ---- finalizers ---- */
 
 static void finalize(void *argument)
@@ -128,11 +146,13 @@ static fabric_result_t prepare_durable(fabric_context_t *context, void *state, c
 static const fabric_handler_t handlers[] = {{&liaison_meet, meet},
                                             {&liaison_glance, glance},
                                             {&liaison_prepare, prepare},
-                                            {&liaison_prepare_durable, prepare_durable}};
+                                            {&liaison_prepare_durable, prepare_durable},
+                                            {&liaison_pass, pass}};
 static const fabric_entity_type_t liaison_type = {.name = LIAISON_TYPE,
                                                   .state_size = sizeof(liaison_t),
                                                   .build = build,
                                                   .handlers = handlers,
-                                                  .handler_count = 4};
+                                                  .handler_count = 5,
+                                                  .tells = true};
 
 FABRIC_MODULE(&liaison_type);

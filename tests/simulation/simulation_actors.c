@@ -123,6 +123,7 @@ static void operation_free(operation_t *operation)
     message_chain_destroy(&operation->rows.first);
     loaded_states_clear(&operation->states);
     loaded_events_clear(&operation->events);
+    loaded_outgoing_clear(&operation->told);
     finder_answer_clear(&operation->answer);
     free(operation);
 }
@@ -182,6 +183,14 @@ static void adopt(broker_life_t *life, operation_t *operation)
         world_fail("broker %u cannot adopt lane %u: entry %llu: %s", life->process->index,
                    operation->hold.lane, (unsigned long long)fault.number, fault.reason.text);
     }
+}
+
+static void load_outgoing(broker_life_t *life, operation_t *operation)
+{
+    outgoing_range_t range = {operation->outgoing.target_lane, operation->outgoing.after,
+                              operation->outgoing.limit, operation->outgoing.bytes_max};
+    operation->error =
+        loader_load_outgoing(&life->loader, operation->hold.lane, &range, &operation->told);
 }
 
 static void run_operation(broker_actor_t *actor, operation_t *operation)
@@ -246,6 +255,9 @@ static void run_operation(broker_actor_t *actor, operation_t *operation)
         operation->error =
             loader_load_events(&life->loader, operation->hold.lane, operation->reading.history, 1,
                                operation->reading.bytes_max, &operation->events);
+        break;
+    case OPERATION_OUTGOING:
+        load_outgoing(life, operation);
         break;
     case OPERATION_FIND:
         find(life, operation);

@@ -48,6 +48,7 @@ typedef enum operation_kind {
     OPERATION_STATES,         /* `wanted` -> `states` */
     OPERATION_EVENTS,         /* `histories` -> `events` */
     OPERATION_READING,        /* `reading` -> `events` */
+    OPERATION_OUTGOING,       /* `outgoing` -> `told` */
     /* of the finder */
     OPERATION_FIND /* `lookup` -> `answer` */
 } operation_kind_t;
@@ -56,7 +57,8 @@ typedef enum operation_kind {
 typedef struct operation {
     operation_kind_t kind;
     fabric_error_t error;
-    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, SEARCH, STATES, EVENTS, READING, FIND: the lane */
+    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, SEARCH, STATES, EVENTS, READING, OUTGOING, FIND: the
+                          lane only */
     uint64_t number, log_bytes;
     append_part_t parts[SIMULATION_LANES_MAX];
     size_t part_count;
@@ -72,6 +74,8 @@ typedef struct operation {
     router_events_t histories;
     router_reading_t reading;
     loaded_events_t events;
+    router_outgoing_load_t outgoing;
+    loaded_outgoing_t told;
     bool ended;
     message_chain_t rows;
     size_t done;

@@ -108,6 +108,12 @@ static void feed_lane(broker_life_t *life, uint32_t lane)
             &life->actors[ACTOR_LOADER],
             &(operation_t){.kind = OPERATION_READING, .hold.lane = lane, .reading = reading});
     }
+    router_outgoing_load_t outgoing;
+    if (router_take_outgoing(life->router, lane, &outgoing)) {
+        broker_actor_send(
+            &life->actors[ACTOR_LOADER],
+            &(operation_t){.kind = OPERATION_OUTGOING, .hold.lane = lane, .outgoing = outgoing});
+    }
     router_lookup_t lookup;
     if (router_take_lookup(life->router, lane, &lookup)) {
         broker_actor_send(
@@ -280,6 +286,14 @@ static void take_reading(broker_life_t *life, operation_t *read)
                           events->done == 1, process_now_ms(life->process));
 }
 
+static void take_outgoing(broker_life_t *life, operation_t *read)
+{
+    loaded_outgoing_t *told = &read->told;
+    router_outgoing_loaded(life->router, read->hold.lane, read->error, told->values, told->count,
+                           told->ended, process_now_ms(life->process));
+    told->count = 0; /* the router has taken them */
+}
+
 static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t *operation)
 {
     switch (operation->kind) {
@@ -327,6 +341,9 @@ static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t
     case OPERATION_READING:
         take_reading(life, operation);
         break;
+    case OPERATION_OUTGOING:
+        take_outgoing(life, operation);
+        break;
     case OPERATION_FIND:
         take_found(life, operation);
         break;
@@ -348,7 +365,8 @@ void broker_take_report(broker_life_t *life, broker_actor_t *actor, operation_t 
     bool asked = operation->kind == OPERATION_FIND || operation->kind == OPERATION_LOAD ||
                  operation->kind == OPERATION_LOAD_SCHEDULED ||
                  operation->kind == OPERATION_SEARCH || operation->kind == OPERATION_STATES ||
-                 operation->kind == OPERATION_EVENTS || operation->kind == OPERATION_READING;
+                 operation->kind == OPERATION_EVENTS || operation->kind == OPERATION_READING ||
+                 operation->kind == OPERATION_OUTGOING;
     if (!operation->error || (asked && operation->error != FABRIC_ERROR_SHUTTING_DOWN)) {
         take_success(life, actor, operation); /* the router learns of errors of what it asked for */
     } else if (operation->error == FABRIC_ERROR_FENCED) {

@@ -44,7 +44,13 @@ static void take_events(broker_life_t *life)
             tell_reached(life, event.broker);
             break;
         case MESH_LOST:
+            router_outgoing_lost(life->router, event.broker, process_now_ms(life->process));
+            break;
         case MESH_REFUSED:
+            break;
+        case MESH_OUTGOING_ANSWER:
+            router_outgoing_answered(life->router, event.broker, &event.answer,
+                                     process_now_ms(life->process));
             break;
         case MESH_MALFORMED:
         case MESH_PLAINTEXT:
@@ -82,6 +88,16 @@ static void follow_sockets(broker_life_t *life)
             dealer_open(life->process, link, mesh_endpoint(life->mesh, link));
         } else if (life->process->dealers[link].open) {
             dealer_close(life->process, link);
+        }
+    }
+}
+
+static void send_outgoing(broker_life_t *life)
+{
+    router_outgoing_t outgoing;
+    while (router_next_outgoing(life->router, &outgoing)) {
+        if (!mesh_send_outgoing(life->mesh, outgoing.broker, &outgoing.message)) {
+            router_outgoing_unsent(life->router, &outgoing.message, process_now_ms(life->process));
         }
     }
 }
@@ -135,6 +151,7 @@ void broker_mesh_turn(broker_life_t *life)
     mesh_tick(life->mesh, process_now_ms(life->process));
     take_events(life);
     follow_sockets(life);
+    send_outgoing(life);
     send_frames(life);
 }
 

@@ -465,6 +465,26 @@ static fabric_error_t simulated_list_kept(store_t *store, uint32_t lane, store_v
     FORWARD(MEMORY_STORE_LOAD, list_kept(inner_of(store), lane, visit, context));
 }
 
+static fabric_error_t simulated_load_outgoing(store_t *store, uint32_t lane, uint32_t target_lane,
+                                              store_outgoing_key_t after, uint32_t limit,
+                                              uint64_t bytes_max, store_visit_outgoing_fn *visit,
+                                              void *context, bool *ended)
+{
+    FORWARD(MEMORY_STORE_LOAD, load_outgoing(inner_of(store), lane, target_lane, after, limit,
+                                             bytes_max, visit, context, ended));
+}
+
+static fabric_error_t simulated_list_outboxes(store_t *store, uint32_t lane,
+                                              store_visit_outbox_fn *visit, void *context)
+{
+    FORWARD(MEMORY_STORE_LOAD, list_outboxes(inner_of(store), lane, visit, context));
+}
+
+static fabric_error_t simulated_oldest_outgoing(store_t *store, uint64_t *id)
+{
+    FORWARD(MEMORY_STORE_LOAD, oldest_outgoing(inner_of(store), id));
+}
+
 const store_driver_t simulation_store_driver = {
     .scheme = "simulated",
     .slice_rows_max = STORE_SLICE_ROWS_MAX,
@@ -510,4 +530,7 @@ const store_driver_t simulation_store_driver = {
     .list_kept = simulated_list_kept,
     .load_states = simulated_load_states,
     .load_events = simulated_load_events,
+    .load_outgoing = simulated_load_outgoing,
+    .list_outboxes = simulated_list_outboxes,
+    .oldest_outgoing = simulated_oldest_outgoing,
 };

@@ -190,11 +190,20 @@ store_entry_t world_take(actor_world_t *world, const store_hold_t *hold)
     return entry;
 }
 
-store_entry_t world_append(actor_world_t *world, const store_hold_t *hold,
-                           const lane_batch_t *batch)
+store_entry_t world_append_written(actor_world_t *world, const store_hold_t *hold,
+                                   journal_writer_t *writer, uint64_t last_id)
 {
     uint64_t log_bytes = world_end(world, hold->lane).log_bytes;
     store_entry_t entry = next_entry(world, hold);
+    entry.last_id = last_id > entry.last_id ? last_id : entry.last_id;
+    journal_seal(writer, &entry, log_bytes);
+    assert_int_equal(world->store->driver->append(world->store, &entry, 1), FABRIC_OK);
+    return entry;
+}
+
+store_entry_t world_append(actor_world_t *world, const store_hold_t *hold,
+                           const lane_batch_t *batch)
+{
     journal_writer_t *writer = journal_writer_new();
     for (size_t i = 0; i < batch->message_count; i++) {
         journal_put_message(writer, batch->messages[i], batch->messages[i]->id.value,
@@ -222,9 +231,7 @@ store_entry_t world_append(actor_world_t *world, const store_hold_t *hold,
         const batch_clear_t *clear = &batch->clears[i];
         journal_put_clear(writer, clear->id, clear->shard, clear->type, clear->entity);
     }
-    entry.last_id = batch->last_id > entry.last_id ? batch->last_id : entry.last_id;
-    journal_seal(writer, &entry, log_bytes);
-    assert_int_equal(world->store->driver->append(world->store, &entry, 1), FABRIC_OK);
+    store_entry_t entry = world_append_written(world, hold, writer, batch->last_id);
     journal_writer_destroy(&writer);
     return entry;
 }

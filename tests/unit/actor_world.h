@@ -8,6 +8,7 @@
 
 #include "broker/lane_batch.h"
 #include "broker/store/connection.h"
+#include "core/journal/entry.h"
 #include "tests/memory/memory_store.h"
 
 enum { WORLD_LANES = 3 };
@@ -48,6 +49,9 @@ store_entry_t world_take(actor_world_t *world, const store_hold_t *hold);
  * returned. */
 store_entry_t world_append(actor_world_t *world, const store_hold_t *hold,
                            const lane_batch_t *batch);
+/* The same with what the writer has. */
+store_entry_t world_append_written(actor_world_t *world, const store_hold_t *hold,
+                                   journal_writer_t *writer, uint64_t last_id);
 /* The end of a lane's journal, without calls and body. */
 store_entry_t world_end(actor_world_t *world, uint32_t lane);
 size_t world_entry_count(const actor_world_t *world, uint32_t lane);

@@ -19,7 +19,7 @@
 #define DATABASE "broker_adopter"
 
 /* CALLS: more than an adoption makes. STANDING: of the messages of build_history. */
-enum { LANE = 1, FIRST = 100, CALLS = 12, STANDING = 12, WAIT_MAX_MS = 20000 };
+enum { LANE = 1, FIRST = 100, CALLS = 14, STANDING = 12, WAIT_MAX_MS = 20000 };
 
 typedef struct fixture {
     actor_world_t *world;
@@ -330,6 +330,13 @@ static fabric_error_t list_backlogs(store_t *store, uint32_t lane, store_visit_b
     return memory_store_driver.list_backlogs(store, lane, visit, context);
 }
 
+static fabric_error_t list_outboxes(store_t *store, uint32_t lane, store_visit_outbox_fn *visit,
+                                    void *context)
+{
+    note_call();
+    return memory_store_driver.list_outboxes(store, lane, visit, context);
+}
+
 static fabric_error_t open_deposing(const store_options_t *options, reason_t *reason,
                                     store_t **store)
 {
@@ -354,8 +361,9 @@ static void a_deposed_adopter_harms_nobody(void **state)
     deposing_driver.read_journal = read_entries;
     deposing_driver.find_rows = find_rows;
     deposing_driver.list_backlogs = list_backlogs;
+    deposing_driver.list_outboxes = list_outboxes;
     deposed = f;
-    for (int call = 0; call < 7; call++) {
+    for (int call = 0; call < 8; call++) {
         reopen_world(f);
         f->world->connection.drivers = drivers;
         store_hold_t own = world_assign(f->world, LANE, world_self);
@@ -405,6 +413,65 @@ static void loads_do_not_wait_for_adoptions(void **state)
     expect_standing(&f->operation.adoption, STANDING);
 }
 
+/* Rows of three messages to lane 0, in a checkpoint of the journal's end. */
+static void write_outgoing(fixture_t *f)
+{
+    store_outgoing_t rows[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        rows[i] = (store_outgoing_t){.key = {7, i},
+                                     .number = 1,
+                                     .source = {FIRST},
+                                     .source_shard = shard_id_make(1, LANE),
+                                     .source_type = fabric_bytes_of("Order"),
+                                     .source_entity = fabric_bytes_of("o-1"),
+                                     .source_tag = fabric_bytes_of("Place"),
+                                     .shard = shard_id_make(1, WORLD_LANES),
+                                     .type = fabric_bytes_of("Account"),
+                                     .entity = fabric_bytes_of("alice"),
+                                     .tag = fabric_bytes_of("Pay")};
+    }
+    store_slice_t slice = {.outgoing = rows,
+                           .outgoing_count = 3,
+                           .settled = memory_store_lane(DATABASE, LANE).number,
+                           .begun = world_end(f->world, LANE).number,
+                           .last = true};
+    assert_int_equal(f->world->store->driver->checkpoint(f->world->store, &f->other, &slice),
+                     FABRIC_OK);
+}
+
+static load_operation_t outgoing_after(uint32_t index)
+{
+    return (load_operation_t){
+        .kind = LOADER_OUTGOING,
+        .lane = LANE,
+        .outgoing = {.target_lane = 0, .after = {7, index}, .limit = 2, .bytes_max = UINT64_MAX}};
+}
+
+/* What nobody takes any more is freed with the actor. */
+static void rows_of_outgoing_messages_are_loaded(void **state)
+{
+    fixture_t *f = *state;
+    write_outgoing(f);
+    loader_actor_t *loader = start(f, "loader");
+    load_operation_t first = outgoing_after(0);
+    first.outgoing.after = (store_outgoing_key_t){0, 0};
+    loader_actor_send(loader, &first);
+    assert_ptr_equal(wait_for(loader), &first);
+    assert_int_equal(first.error, FABRIC_OK);
+    assert_int_equal(first.told.count, 2);
+    assert_int_equal(first.told.values[1]->message.key.index, 1);
+    assert_false(first.told.ended);
+    loaded_outgoing_clear(&first.told);
+    load_operation_t second = outgoing_after(1);
+    loader_actor_send(loader, &second);
+    struct pollfd item = {.fd = pipe_fd(loader->base.actor.pipe), .events = POLLIN};
+    assert_int_equal(poll(&item, 1, WAIT_MAX_MS), 1); /* it is not taken */
+    assert_true(second.told.ended);
+    assert_int_equal(second.told.count, 1);
+    stop_all(f);
+    assert_int_equal(second.told.count, 0);
+}
+
 /* ---- rows that are newer than a record ---- */
 
 /* A checkpoint that was cut off has written a row with the last of two counts. The record of the
@@ -452,6 +519,7 @@ int main(void)
         TEST(a_stop_ends_adoptions_without_a_database),
         TEST(a_deposed_adopter_harms_nobody),
         TEST(loads_do_not_wait_for_adoptions),
+        TEST(rows_of_outgoing_messages_are_loaded),
         TEST(a_row_keeps_the_last_count),
     };
 #undef TEST

@@ -131,6 +131,90 @@ static void a_result_has_its_events(void **state)
     free((void *)entry.body.data);
 }
 
+/* It may have neither a state nor events. */
+static void a_result_has_what_was_told(void **state)
+{
+    fixture_t *f = *state;
+    sample_t *sample = &f->samples[0];
+    wire_writer_t list = {0};
+    const store_outgoing_t message = {.shard = {7},
+                                      .flags = 3,
+                                      .type = fabric_bytes_of("T"),
+                                      .entity = fabric_bytes_of("t"),
+                                      .tag = fabric_bytes_of("Note")};
+    journal_outgoing_put(&list, &message);
+    journal_outgoing_t outgoing[] = {{.id = 900, .count = 1}, {.id = 901, .count = 1}};
+    store_state_t left = {.version = 2, .state = fabric_bytes_of("s")};
+    for (size_t i = 0; i < 2; i++) {
+        outgoing[i].list = wire_writer_bytes(&list);
+        sample->ends[i].outgoing = &outgoing[i];
+    }
+    sample->ends[1].state = &left;
+    fixture_put(f, 0, sample_ends(sample, 0, 3));
+    assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
+    store_entry_t entry = {0};
+    assert_int_equal(f->world->store->driver->read_journal(f->world->store, 0, f->parts[0].number,
+                                                           STORE_ENTRY_ALL, 1, UINT64_MAX,
+                                                           copy_entry, &entry),
+                     FABRIC_OK);
+    journal_reader_t reader;
+    journal_record_t record;
+    assert_int_equal(journal_reader_open(&reader, entry.body, NULL), FABRIC_OK);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(journal_read_next(&reader, &record), JOURNAL_READ_RECORD);
+        assert_int_equal(record.outgoing.id, i < 2 ? 900 + i : 0);
+        assert_int_equal(record.outgoing.count, i < 2 ? 1 : 0);
+        assert_int_equal(record.state.state.size, i == 1 ? 1 : 0);
+        assert_int_equal(record.events.count, 0);
+    }
+    wire_writer_destroy(&list);
+    free((void *)entry.body.data);
+}
+
+/* A dead letter stands before the record that names it. One record names those of one source. */
+static void ends_of_outgoing_messages_stand_in_order(void **state)
+{
+    fixture_t *f = *state;
+    sample_t *sample = &f->samples[0];
+    batch_sent_t sents[] = {
+        {.source = {50}, .shard = {7}, .outgoing_id = 60, .end = {.index = 0, .id = {81}}},
+        {.source = {50},
+         .shard = {7},
+         .outgoing_id = 60,
+         .end = {.index = 2, .id = {103}, .cause = FABRIC_ERROR_UNKNOWN_MESSAGE},
+         .dead = &sample->messages[3],
+         .reply = &sample->replies[3]},
+        {.source = {51}, .shard = {7}, .outgoing_id = 61, .end = {.index = 0, .id = {82}}}};
+    fixture_put(f, 0,
+                (lane_batch_t){.epoch = f->batches[0].epoch, .sents = sents, .sent_count = 3});
+    assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
+    store_entry_t entry = {0};
+    assert_int_equal(f->world->store->driver->read_journal(f->world->store, 0, f->parts[0].number,
+                                                           STORE_ENTRY_ALL, 1, UINT64_MAX,
+                                                           copy_entry, &entry),
+                     FABRIC_OK);
+    static const journal_record_kind_t kinds[] = {RECORD_DEAD, RECORD_SENT, RECORD_SENT};
+    static const uint64_t ids[] = {103, 50, 51};
+    static const uint32_t counts[] = {0, 2, 1};
+    journal_reader_t reader;
+    journal_record_t record;
+    store_sent_t end = {0};
+    assert_int_equal(journal_reader_open(&reader, entry.body, NULL), FABRIC_OK);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(journal_read_next(&reader, &record), JOURNAL_READ_RECORD);
+        assert_int_equal(record.kind, kinds[i]);
+        assert_int_equal(record.id.value, ids[i]);
+        assert_int_equal(record.sent.count, counts[i]);
+        journal_sent_reader_t ends = journal_sent_open(&record.sent);
+        for (uint32_t k = 0; k < record.sent.count; k++) {
+            assert_true(journal_sent_next(&ends, &end));
+        }
+        assert_true(i != 1 || (end.index == 2 && end.cause == FABRIC_ERROR_UNKNOWN_MESSAGE));
+    }
+    assert_int_equal(journal_read_next(&reader, &record), JOURNAL_READ_END);
+    free((void *)entry.body.data);
+}
+
 static void a_statement_has_a_largest_size(void **state)
 {
     fixture_t *f = *state;
@@ -451,6 +535,8 @@ int main(void)
         TEST(an_entry_tells_who_wrote_it_and_when),
         TEST(records_stand_in_order),
         TEST(a_result_has_its_events),
+        TEST(a_result_has_what_was_told),
+        TEST(ends_of_outgoing_messages_stand_in_order),
         TEST(a_statement_has_a_largest_size),
         TEST(test_nt_14_busy_is_tried_again_with_jitter),
         TEST(busy_is_not_tried_again_by_an_actor_that_stops),

@@ -82,6 +82,23 @@ static void dead_letters_are_named(void **state)
     assert_null(strstr(f->text, "request_id=101 "));
 }
 
+static void dead_letters_of_outgoing_messages_are_named(void **state)
+{
+    fixture_t *f = *state;
+    const store_reply_t reply = {.payload = fabric_bytes_of("told by a")};
+    batch_sent_t sents[] = {{.source = {7}},
+                            {.source = {7},
+                             .end = {.cause = FABRIC_ERROR_UNKNOWN_MESSAGE},
+                             .dead = f->ends[0].message,
+                             .reply = &reply}};
+    f->batch.sents = sents;
+    f->batch.sent_count = 2;
+    assert_int_equal(log_lines(f, 0, 1000), 1);
+    assert_non_null(strstr(f->text, "request_id=100 "));
+    assert_non_null(strstr(f->text, "error=UnknownMessage text=\"told by a\""));
+    f->batch.sent_count = 0;
+}
+
 static void a_flood_is_counted_instead(void **state)
 {
     fixture_t *f = *state;
@@ -96,6 +113,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(dead_letters_are_named),
+        TEST(dead_letters_of_outgoing_messages_are_named),
         TEST(a_flood_is_counted_instead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,6 +229,137 @@ static void a_journal_that_is_too_large_loses_its_oldest_entries(void **state)
     assert_true(f->purged.bytes >= bytes / 2);
 }
 
+/* A row of an outgoing message of the lane, as of entry 1. */
+static void put_outgoing(fixture_t *f, uint64_t id)
+{
+    store_outgoing_t row = {.key = {id, 0},
+                            .number = 1,
+                            .source = {100},
+                            .source_shard = f->sample.messages[0].shard,
+                            .source_type = fabric_bytes_of("Order"),
+                            .source_entity = fabric_bytes_of("o-1"),
+                            .source_tag = fabric_bytes_of("Place"),
+                            .shard = f->sample.messages[0].shard,
+                            .target_lane = LANE,
+                            .type = fabric_bytes_of("Account"),
+                            .entity = fabric_bytes_of("alice"),
+                            .tag = fabric_bytes_of("Pay")};
+    store_slice_t slice = {.outgoing = &row,
+                           .outgoing_count = 1,
+                           .settled = memory_store_lane(DATABASE, LANE).number,
+                           .begun = ENTRIES,
+                           .last = true};
+    assert_int_equal(checkpointer_write(&f->checkpointer, &f->hold, &slice), FABRIC_OK);
+}
+
+static void end_outgoing(fixture_t *f, uint64_t id)
+{
+    store_outgoing_key_t key = {id, 0};
+    store_slice_t slice = {
+        .sent = &key, .sent_count = 1, .settled = ENTRIES, .begun = ENTRIES, .last = true};
+    assert_int_equal(checkpointer_write(&f->checkpointer, &f->hold, &slice), FABRIC_OK);
+}
+
+/* Entry n has the last id 99 + n. */
+static void entries_that_outgoing_messages_may_need_are_kept(void **state)
+{
+    fixture_t *f = *state;
+    write_entries(f, ENTRIES);
+    put_outgoing(f, 99 + 4);
+    purge(f, ENTRIES);
+    assert_int_equal(first_entry(), 5);
+    end_outgoing(f, 99 + 4);
+    purge(f, ENTRIES);
+    assert_int_equal(first_entry(), ENTRIES - 10);
+}
+
+/* Another lane has entries above its checkpoint, which may hold some. */
+static void entries_that_other_lanes_may_need_are_kept(void **state)
+{
+    fixture_t *f = *state;
+    sample_t other;
+    store_hold_t hold = world_hold(f->world, LANE - 1);
+    sample_fill(&other, LANE - 1, 99 + 4);
+    lane_batch_t first = sample_messages(&other, 0, 1);
+    lane_batch_t second = sample_messages(&other, 40, 1);
+    uint64_t number = world_append(f->world, &hold, &first).number;
+    (void)world_append(f->world, &hold, &second);
+    world_checkpoint(f->world, &hold, number);
+    write_entries(f, ENTRIES);
+    checkpoint_at(f, ENTRIES);
+    purge(f, ENTRIES);
+    assert_int_equal(first_entry(), 5);
+    world_checkpoint(f->world, &hold, number + 1);
+    purge(f, ENTRIES);
+    assert_int_equal(first_entry(), ENTRIES - 10);
+}
+
+/* Bytes win. */
+static void a_journal_that_is_too_large_loses_what_outgoing_messages_may_need(void **state)
+{
+    fixture_t *f = *state;
+    write_entries(f, ENTRIES);
+    put_outgoing(f, 99 + 2);
+    uint64_t bytes = world_end(f->world, LANE).log_bytes;
+    checkpointer_clear(&f->checkpointer);
+    open_checkpointer(f, bytes / 4);
+    purge(f, ENTRIES);
+    assert_true(first_entry() > ENTRIES - 10);
+}
+
+static void a_purge_that_cannot_tell_what_is_open_asks_again(void **state)
+{
+    fixture_t *f = *state;
+    write_entries(f, ENTRIES);
+    put_outgoing(f, 99 + 4);
+    world_strike(f->world, MEMORY_STORE_LOAD, MEMORY_STORE_DISCONNECTED, 0, 2);
+    purge(f, ENTRIES);
+    assert_int_equal(first_entry(), 5);
+}
+
+static fabric_error_t refuse(store_t *store, uint64_t *id)
+{
+    (void)store;
+    *id = UINT64_MAX;
+    return FABRIC_ERROR_STORE_UNSAFE;
+}
+
+static store_driver_t refusing; /* as the one in memory, but for that */
+
+static fabric_error_t open_refusing(const store_options_t *options, reason_t *reason,
+                                    store_t **store)
+{
+    fabric_error_t error = memory_store_driver.open(options, reason, store);
+    if (!error) {
+        (*store)->driver = &refusing;
+    }
+    return error;
+}
+
+/* The bytes count all the same. */
+static void a_purge_that_never_learns_what_is_open_deletes_nothing_for_time(void **state)
+{
+    fixture_t *f = *state;
+    write_entries(f, ENTRIES);
+    checkpoint_at(f, ENTRIES);
+    static const store_driver_t *const drivers[] = {&refusing, NULL};
+    refusing = memory_store_driver;
+    refusing.open = open_refusing;
+    refusing.oldest_outgoing = refuse;
+    checkpointer_clear(&f->checkpointer);
+    connection_config_t connection = f->world->connection;
+    connection.drivers = drivers;
+    retention_t retention = {.call_retention_ms = RETENTION_MS, .lane_bytes_max = UINT64_MAX};
+    checkpointer_init(&f->checkpointer, &connection, &f->world->world, &retention);
+    purge(f, ENTRIES);
+    assert_int_equal(first_entry(), 1);
+    f->checkpointer.retention.lane_bytes_max = world_end(f->world, LANE).log_bytes / 4;
+    purge(f, ENTRIES);
+    assert_true(first_entry() > ENTRIES - 10);
+    checkpointer_clear(&f->checkpointer);
+    open_checkpointer(f, UINT64_MAX);
+}
+
 static void a_purge_is_repeated_until_it_is_certain(void **state)
 {
     fixture_t *f = *state;
@@ -352,6 +483,11 @@ int main(void)
         TEST(entries_are_kept_for_their_time),
         TEST(entries_above_the_checkpoint_stay),
         TEST(a_journal_that_is_too_large_loses_its_oldest_entries),
+        TEST(entries_that_outgoing_messages_may_need_are_kept),
+        TEST(entries_that_other_lanes_may_need_are_kept),
+        TEST(a_journal_that_is_too_large_loses_what_outgoing_messages_may_need),
+        TEST(a_purge_that_cannot_tell_what_is_open_asks_again),
+        TEST(a_purge_that_never_learns_what_is_open_deletes_nothing_for_time),
         TEST(a_purge_is_repeated_until_it_is_certain),
         TEST(a_fenced_lane_is_not_purged),
         TEST(keys_are_deleted_when_their_time_is_over),

@@ -461,6 +461,88 @@ static void what_clients_leave_behind_is_bounded(void **state)
     expect_nothing(s);
 }
 
+/* ---- outgoing messages ---- */
+
+static bool send_outgoing(script_t *s, uint64_t sequence, size_t size)
+{
+    static const uint8_t payload[LIMIT_PAYLOAD_BYTES_MAX];
+    message_outgoing_t message = {
+        .source = 77, .sequence = sequence, .payload = fabric_bytes(payload, size)};
+    return mesh_send_outgoing(s->mesh, (incarnation_t){{OTHER}}, &message);
+}
+
+static void outgoing_messages_are_sent_to_a_broker_that_is_reached(void **state)
+{
+    script_t *s = *state;
+    wire_reader_t body;
+    message_outgoing_t last;
+    assert_false(send_outgoing(s, 1, 10));
+    uint32_t link = join(s, OTHER);
+    assert_true(send_outgoing(s, 2, 10));
+    assert_true(send_outgoing(s, 3, LIMIT_PAYLOAD_BYTES_MAX));
+    assert_true(send_outgoing(s, 4, 10));
+    assert_int_equal(pull(s, link, KIND_OUTGOING, &body), 3);
+    assert_int_equal(message_get_outgoing(&body, &last), FABRIC_OK);
+    assert_int_equal(last.sequence, 4);
+    assert_int_equal(last.source, 77);
+    assert_true(send_outgoing(s, 5, 10));
+    mesh_disconnected(s->mesh, link, s->now_ms);
+    expect(s, MESH_LOST);
+    assert_false(send_outgoing(s, 6, 10));
+    welcome(s, link, OTHER);
+    assert_int_equal(pull(s, link, KIND_OUTGOING, NULL), 0); /* nothing of before is sent */
+}
+
+static void outgoing_messages_that_wait_are_bounded(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    free(block(s, link));
+    uint64_t taken = 0;
+    while (send_outgoing(s, taken + 1, LIMIT_PAYLOAD_BYTES_MAX)) {
+        assert_in_range(++taken, 1, 20);
+    }
+    assert_in_range(taken, 10, 20);
+    mesh_writable(s->mesh, link);
+    relay(s, 3, OTHER, "between");
+    uint32_t sent;
+    fabric_bytes_t frame;
+    for (unsigned i = 0; i < 3; i++) { /* what a route has does not wait for all of them */
+        assert_true(mesh_next_frame(s->mesh, &sent, &frame));
+        if (memmem(frame.data, frame.size, "between", 7)) {
+            break;
+        }
+        assert_in_range(i, 0, 1);
+        mesh_frame_sent(s->mesh, link);
+    }
+    assert_in_range(pull(s, link, KIND_OUTGOING, NULL), 8, taken);
+    assert_true(send_outgoing(s, taken + 1, LIMIT_PAYLOAD_BYTES_MAX));
+}
+
+static void answers_to_outgoing_messages_are_told(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    begin(s);
+    message_outgoing_answer_t answer = {.source = 77, .sequence = 2, .request_id = 4711};
+    message_put_outgoing_answer(&s->in, &answer);
+    answer = (message_outgoing_answer_t){
+        .source = 77, .sequence = 3, .error = FABRIC_ERROR_BUSY, .retry_after_ms = 50};
+    message_put_outgoing_answer(&s->in, &answer);
+    deliver(s, link);
+    const mesh_event_t *event = expect(s, MESH_OUTGOING_ANSWER);
+    assert_true(incarnation_equal(event->broker, (incarnation_t){{OTHER}}));
+    assert_int_equal(event->answer.source, 77);
+    assert_int_equal(event->answer.sequence, 2);
+    assert_int_equal(event->answer.error, FABRIC_OK);
+    assert_int_equal(event->answer.request_id, 4711);
+    event = expect(s, MESH_OUTGOING_ANSWER);
+    assert_int_equal(event->answer.sequence, 3);
+    assert_int_equal(event->answer.error, FABRIC_ERROR_BUSY);
+    assert_int_equal(event->answer.retry_after_ms, 50);
+    expect_nothing(s);
+}
+
 /* ---- random bytes ---- */
 
 static void no_bytes_do_harm(void **state)
@@ -518,6 +600,9 @@ int main(void)
         MESH_TEST(a_route_that_overflows_ends),
         MESH_TEST(a_broker_that_takes_nothing_for_a_lease_is_left),
         MESH_TEST(what_clients_leave_behind_is_bounded),
+        MESH_TEST(outgoing_messages_are_sent_to_a_broker_that_is_reached),
+        MESH_TEST(outgoing_messages_that_wait_are_bounded),
+        MESH_TEST(answers_to_outgoing_messages_are_told),
         MESH_TEST(no_bytes_do_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

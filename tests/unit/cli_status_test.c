@@ -81,6 +81,21 @@ static void types_runners_and_owners_are_counted(void **state)
     free(text);
 }
 
+static void lanes_that_do_not_take_outgoing_messages_are_named(void **state)
+{
+    static const char document[] =
+        "{\"cluster\": \"c\", \"broker\": \"b\", \"lanes\": ["
+        "{\"number\": 0, \"outgoing\": 3, \"outgoing_ms\": 20, \"outgoing_full\": []}, "
+        "{\"number\": 2, \"outgoing\": 5000, \"outgoing_ms\": 61500, \"outgoing_full\": [1, 5]}]}";
+    (void)state;
+    char *text = print(document);
+    assert_non_null(strstr(text,
+                           "\nlane 2 has 5000 outgoing messages, the oldest since 61.5 s: too "
+                           "many to lane 1, lane 5\n"));
+    assert_null(strstr(text, "lane 0 has"));
+    free(text);
+}
+
 static void a_broker_that_does_not_answer_is_named(void **state)
 {
     static const char document[] =
@@ -105,6 +120,7 @@ int main(void)
         cmocka_unit_test(control_characters_are_escaped),
         cmocka_unit_test(types_runners_and_owners_are_counted),
         cmocka_unit_test(a_broker_that_does_not_answer_is_named),
+        cmocka_unit_test(lanes_that_do_not_take_outgoing_messages_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

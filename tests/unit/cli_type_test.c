@@ -38,7 +38,7 @@ static const type_description_t *sample_type(void)
                                       .group = "default",
                                       .mailbox_capacity = 9,
                                       .concurrency = 2,
-                                      .options = {.key_retention_ms = 60000}};
+                                      .options = {.key_retention_ms = 60000, .tells = true}};
     if (!type.messages) {
         fill(&messages[0], "All", &all_schema);
         fill(&messages[1], "Ship", &shipment_schema);
@@ -218,6 +218,7 @@ static void json_has_all_that_a_description_has(void **state)
     expect_json(AT(object, "mailbox_capacity"), "9");
     expect_json(AT(object, "concurrency"), "2");
     expect_json(AT(object, "key_retention_ms"), "60000");
+    expect_json(AT(object, "tells"), "true");
     assert_int_equal(json_array_size(AT(object, "messages")), 1);
     const json_t *message = json_array_get(AT(object, "messages"), 0);
     expect_json(AT(message, "durable"), "true");

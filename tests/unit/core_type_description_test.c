@@ -150,7 +150,7 @@ static void the_newer_type_is_kept(void **state)
     assert_merged(known, brought, brought, "");
     brought->mailbox_capacity = 7;
     brought->concurrency = 7;
-    brought->options = (type_options_t){FAILURE_PARK, true, 60000};
+    brought->options = (type_options_t){FAILURE_PARK, true, 60000, false};
     assert_merged(known, brought, brought, "");
     /* One field more, which is optional: whoever comes first, the newer one is kept. */
     fabric_schema_t *kept = brought->messages[0].request;
@@ -371,6 +371,19 @@ static void a_message_stays_transactional_or_not(void **state)
     type_description_destroy(&brought);
 }
 
+/* Workers of either version may run, and brokers are to know of those that tell. */
+static void a_type_that_tells_stays_one(void **state)
+{
+    (void)state;
+    type_description_t *known = two_messages();
+    type_description_t *brought = two_messages();
+    brought->options.tells = true;
+    assert_merged(known, brought, brought, "");
+    assert_merged(brought, known, brought, "");
+    type_description_destroy(&known);
+    type_description_destroy(&brought);
+}
+
 /* Each worker brings no more messages than it may, but together they are too many. */
 static void merged_messages_are_bounded(void **state)
 {
@@ -437,6 +450,7 @@ int main(void)
         cmocka_unit_test(messages_of_both_are_kept),
         cmocka_unit_test(early_delivery_is_that_of_the_newer_type),
         cmocka_unit_test(a_message_stays_transactional_or_not),
+        cmocka_unit_test(a_type_that_tells_stays_one),
         cmocka_unit_test(merged_messages_are_bounded),
         cmocka_unit_test(contradictions_are_told),
     };

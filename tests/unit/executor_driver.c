@@ -621,6 +621,7 @@ bool exec_next_result(executor_driver_t *d, message_result_t *result)
             if (kind == KIND_ALIVE) { /* see `alive` */
                 continue;
             }
+            d->outgoing_count = 0;
             d->stateful = kind == KIND_RESULT_STATE;
             if (d->stateful) {
                 take_result_state(d, &body, result);
@@ -633,6 +634,10 @@ bool exec_next_result(executor_driver_t *d, message_result_t *result)
             }
             d->event_count = 0;
             d->has_snapshot = false;
+            if (kind == KIND_RESULT_TOLD) {
+                exec_take_result_told(d, &body, result);
+                return true;
+            }
             assert_int_equal(kind, KIND_RESULT);
             assert_int_equal(message_get_result(&body, result), FABRIC_OK);
             return true;

@@ -79,6 +79,11 @@ typedef struct executor_driver {
     uint32_t event_count;
     int64_t events[4]; /* of the first ones */
 
+    /* The last result that was taken had these told messages: */
+    uint32_t outgoing_count;
+    size_t outgoing_size;
+    uint8_t outgoing[512];
+
     /* The defects that were reported: how many, and the last line. */
     int defects_told;
     char defect[512];
@@ -131,6 +136,8 @@ void exec_state(executor_driver_t *d, const char *id, uint64_t activation, uint6
  * handlers change, they append, as Added of version 2, which adds an amount. One of version 1 adds
  * twice the amount, and Emptied leaves nothing. */
 void exec_with_events(executor_driver_t *d, uint32_t snapshot_every);
+/* These events, for a type of the test's own. */
+const fabric_event_type_t *exec_events_of_type(size_t *count);
 /* What the entity "a" is given, as exec_state: a snapshot, or `state` empty; and a part of the
  * events behind it. */
 void exec_snapshot(executor_driver_t *d, uint64_t activation, uint64_t version, uint64_t sequence,
@@ -204,7 +211,8 @@ fabric_entity_type_t exec_type(void);
 void exec_replace_type(executor_driver_t *d, const fabric_entity_type_t *other);
 /* Counts. */
 bool exec_restore(fabric_instance_t *instance, void *state);
-/* Takes a RESULT_EVENTS. */
+/* Take a RESULT_EVENTS, and a RESULT_TOLD. */
 void exec_take_result_events(executor_driver_t *d, wire_reader_t *body, message_result_t *result);
+void exec_take_result_told(executor_driver_t *d, wire_reader_t *body, message_result_t *result);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "core/journal/events.h"
 
 static void apply_added(void *state, const void *event)
@@ -31,6 +33,12 @@ static const fabric_event_type_t events[] = {
     {"Added", 2, &exec_amount_schema, apply_added},
     {"Labelled", 0, &exec_label_schema, apply_emptied},
 };
+
+const fabric_event_type_t *exec_events_of_type(size_t *count)
+{
+    *count = sizeof events / sizeof events[0];
+    return events;
+}
 
 void exec_with_events(executor_driver_t *d, uint32_t snapshot_every)
 {
@@ -96,31 +104,50 @@ void exec_events(executor_driver_t *d, uint64_t activation, uint64_t first, cons
     wire_writer_destroy(&array);
 }
 
-void exec_take_result_events(executor_driver_t *d, wire_reader_t *body, message_result_t *result)
+static void take_effects(executor_driver_t *d, const message_result_events_t *message,
+                         message_result_t *result)
 {
     exec_amount_t amount;
     store_event_t event;
     journal_events_t given;
-    message_result_events_t message;
-    assert_int_equal(message_get_result_events(body, &message), FABRIC_OK);
-    assert_int_equal(journal_events_read(message.events, message.first, &given), FABRIC_OK);
+    assert_int_equal(journal_events_read(message->events, message->first, &given), FABRIC_OK);
     journal_events_reader_t reader = journal_events_open(&given);
     for (size_t i = 0; journal_events_next(&reader, &event); i++) {
         assert_int_equal(fabric_schema_decode(&exec_amount_schema, event.payload, NULL, &amount),
                          FABRIC_OK);
         d->events[i % 4] = amount.amount;
     }
-    d->first = message.first;
+    d->first = message->first;
     d->event_count = given.count;
-    d->has_snapshot = message.state.size > 0;
-    d->sequence = message.sequence;
-    d->state_version = message.version;
+    d->has_snapshot = message->state.size > 0;
+    d->sequence = message->sequence;
+    d->state_version = message->version;
     if (d->has_snapshot) {
-        assert_int_equal(fabric_schema_decode(&exec_amount_schema, message.state, NULL, &amount),
+        assert_int_equal(fabric_schema_decode(&exec_amount_schema, message->state, NULL, &amount),
                          FABRIC_OK);
         d->state = amount.amount;
     }
-    *result = work_result_of_events(&message);
+    *result = work_result_of_events(message);
+}
+
+void exec_take_result_events(executor_driver_t *d, wire_reader_t *body, message_result_t *result)
+{
+    message_result_events_t message;
+    assert_int_equal(message_get_result_events(body, &message), FABRIC_OK);
+    take_effects(d, &message, result);
+}
+
+void exec_take_result_told(executor_driver_t *d, wire_reader_t *body, message_result_t *result)
+{
+    message_result_told_t message;
+    assert_int_equal(message_get_result_told(body, &message), FABRIC_OK);
+    const message_result_events_t with = work_result_of_told(&message);
+    take_effects(d, &with, result);
+    d->stateful = d->has_snapshot;
+    assert_true(message.told.size <= sizeof d->outgoing);
+    memcpy(d->outgoing, message.told.data, message.told.size);
+    d->outgoing_size = message.told.size;
+    d->outgoing_count = (uint32_t)message.count;
 }
 
 void exec_expect_events(executor_driver_t *d, uint64_t first, const int64_t *amounts,

@@ -45,5 +45,10 @@ uint64_t lane_model_digest(const store_slice_t *slice)
         add(&digest, slice->kept[i].type.data, slice->kept[i].type.size);
         add(&digest, slice->kept[i].entity.data, slice->kept[i].entity.size);
     }
+    for (size_t i = 0; i < slice->outgoing_count; i++) {
+        add(&digest, &slice->outgoing[i], sizeof slice->outgoing[i]);
+        add(&digest, slice->outgoing[i].payload.data, slice->outgoing[i].payload.size);
+    }
+    add(&digest, slice->sent, slice->sent_count * sizeof *slice->sent);
     return digest;
 }

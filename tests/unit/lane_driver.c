@@ -171,6 +171,23 @@ bool home_load_scheduled(home_t *home, uint32_t lane)
     return true;
 }
 
+bool home_load_outgoing(home_t *home, uint32_t lane)
+{
+    router_outgoing_load_t load;
+    if (!router_take_outgoing(home->driver->router, lane, &load)) {
+        return false;
+    }
+    size_t count = 0;
+    bool ended = false;
+    outgoing_copy_t **rows = lane_told_load(home->store.told, lane, &load, &count, &ended);
+    router_outgoing_loaded(home->driver->router, lane, FABRIC_OK, rows, count, ended,
+                           home->driver->now_ms);
+    free((void *)rows);
+    driver_pull(home->driver);
+    driver_check(home->driver);
+    return true;
+}
+
 bool home_search(home_t *home, uint32_t lane)
 {
     router_search_t search;

@@ -47,6 +47,8 @@ void home_tell_rows(home_t *home, const char *id, unsigned count);
 bool home_load_scheduled(home_t *home, uint32_t lane);
 /* One search of the lane; false: the router wants none. */
 bool home_search(home_t *home, uint32_t lane);
+/* One load of rows of outgoing messages; false: the router wants none. */
+bool home_load_outgoing(home_t *home, uint32_t lane);
 /* One load of the lane; false: the router wants none. */
 bool home_load(home_t *home, uint32_t lane);
 void home_worker(home_t *home); /* "w", of number 9, owns all shards */

@@ -23,6 +23,7 @@ void lane_model_clear(lane_model_t *model)
 {
     lane_message_t *at, *next;
     lane_kept_clear(&model->kept);
+    lane_told_clear(&model->told);
     HASH_ITER(by_id, model->messages, at, next)
     {
         HASH_DELETE(by_id, model->messages, at);
@@ -217,6 +218,7 @@ uint64_t lane_model_append(lane_model_t *model, uint32_t lane, const lane_batch_
         end(model, rows, &batch->ends[i]);
     }
     lane_kept_append(&model->kept, lane, rows->number, batch);
+    lane_told_append(&model->told, model->lanes, lane, rows->number, batch);
     for (size_t i = 0; i < batch->clear_count; i++) {
         lane_model_clear_entity(model, lane, &batch->clears[i]);
     }
@@ -294,7 +296,10 @@ static void amend(lane_model_t *model, const store_amendment_t *amendment)
 static void put_dead(lane_model_t *model, const store_dead_row_t *row)
 {
     lane_message_t *at = lane_model_find(model, row->id.value);
-    assert_non_null(at);
+    if (!at) {
+        lane_told_put_dead(model->told, row);
+        return;
+    }
     assert_true(at->dead && at->ended <= row->number);
     journal_record_t record;
     assert_int_equal(journal_record_decode(row->body, &record), FABRIC_OK);
@@ -360,6 +365,7 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
         put_key(model, rows, &slice->keys[i]);
     }
     lane_kept_commit(model->kept, lane, slice);
+    lane_told_commit(model->told, lane, slice);
     for (size_t i = 0; i < slice->delete_count; i++) {
         lane_message_t *at = find_position(model, slice->deletes[i]);
         assert_non_null(at);
@@ -399,6 +405,7 @@ void lane_model_check(const lane_model_t *model, uint32_t lane)
 {
     uint64_t checkpoint = model->rows[lane].checkpoint;
     lane_kept_check(model->kept, lane, checkpoint);
+    lane_told_check(model->told, lane, checkpoint);
     for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
         if (lane_of(model, at) != lane) {
             continue;
@@ -540,6 +547,7 @@ void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t 
     adoption->dead = chains.dead.first;
     adoption->ended = chains.ended.first;
     lane_kept_adopt(model->kept, adoption);
+    lane_told_adopt(model->told, adoption);
     LL_SORT2(adoption->messages, compare_positions, chain);
 }
 

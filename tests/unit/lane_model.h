@@ -9,6 +9,7 @@
 
 #include "broker/router/router.h"
 #include "tests/unit/lane_kept.h"
+#include "tests/unit/lane_told.h"
 
 /* A message that was accepted, and its row. */
 typedef struct lane_message {
@@ -54,6 +55,7 @@ typedef struct lane_model {
     uint32_t slice_rows_max;
     lane_rows_t rows[LIMIT_LANES_MAX];
     lane_kept_t *kept;
+    lane_told_t *told;
     lane_message_t *messages; /* by id, in the order of acceptance */
     lane_clear_t *clears;
     size_t clear_count;

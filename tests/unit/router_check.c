@@ -132,6 +132,7 @@ static void check_clients(const router_t *router)
     uint64_t held = 0;
     uint64_t away = 0;
     uint64_t absent = 0;
+    uint64_t outgoing = 0;
     size_t looked_up[LIMIT_LANES_MAX][2] = {{0}};
     for (const client_t *client = router->clients; client; client = client->by_number.next) {
         uint64_t own = sizeof *client + check_calls(client);
@@ -155,7 +156,8 @@ static void check_clients(const router_t *router)
         router_expect("bytes of a client", client->calls.bytes, own);
         router_expect("a client's peer", client->peer && client->peer->client != client, false);
         bytes += own;
-        absent += client->peer == NULL;
+        absent += client->peer == NULL && !client->outgoing;
+        outgoing += client->outgoing;
     }
     for (const client_t *client = router->away; client; client = client->away_next) {
         away++;
@@ -169,6 +171,7 @@ static void check_clients(const router_t *router)
         }
     }
     router_expect("clients that are away", away, absent);
+    router_expect("clients of outgoing messages", router->outgoing_client_count, outgoing);
 }
 
 /* ---- primary keys ---- */
@@ -535,7 +538,7 @@ static void check_lane(const router_lane_t *lane)
     const lane_batches_t *batches = &lane->batches;
     const batch_builder_t *next = &batches->next;
     bool filled = next->message_count + next->move_count + next->attempt_count + next->end_count +
-                      next->clear_count >
+                      next->clear_count + next->sent_count >
                   0;
     router_expect("what a lane appends", filled && !is_held(lane), false);
     router_expect("look-ups in a lane", lane->lookup_next.count > 0 && !is_held(lane), false);

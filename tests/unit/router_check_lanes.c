@@ -295,8 +295,58 @@ static void check_ghosts(const router_t *router)
     router_expect("ghosts", listed, ghosts);
 }
 
+/* ---- outgoing messages ---- */
+
+static void check_outbox(const lane_outbox_t *outbox)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < outbox->told_count; i++) {
+        const outbox_told_t *told = outbox->told[i];
+        uint32_t open = 0;
+        for (uint32_t at = 0; at < told->count; at++) {
+            open += !told->ended[at];
+        }
+        bytes += told->size;
+        router_expect("open messages of one source", told->open, open);
+        router_expect("the order of what was told", i > 0 && outbox->told[i - 1]->id >= told->id,
+                      false);
+        router_expect("what slices have taken", told->slice > 0, i < outbox->told_taken);
+    }
+    router_expect("bytes of what was told", outbox->told_bytes, bytes);
+    router_expect("what a checkpoint has of what was told",
+                  outbox->told_taken <= outbox->told_current &&
+                      outbox->told_current <= outbox->told_count,
+                  true);
+    router_expect("what a checkpoint has of ends",
+                  outbox->sent_taken <= outbox->sent_current &&
+                      outbox->sent_current <= outbox->sent_count,
+                  true);
+    bytes += outbox->sender ? sender_bytes(outbox->sender) : 0;
+    router_expect("bytes of an outbox", outbox->bytes, bytes);
+}
+
+static void check_outboxes(const router_t *router)
+{
+    uint64_t bytes = 0;
+    uint64_t count = 0;
+    uint64_t open = 0;
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const lane_outbox_t *outbox = &router->lanes[i].outbox;
+        check_outbox(outbox);
+        bytes += outbox->bytes;
+        count += outbox->sender != NULL;
+        open += outbox->sender ? sender_open(outbox->sender) : 0;
+        router_expect("an outbox of a lane that is not held",
+                      outbox->sender && router->lanes[i].state == LANE_FOREIGN, false);
+    }
+    router_expect("bytes of all outboxes", router->outgoing_bytes, bytes);
+    router_expect("outboxes", router->outboxes, count);
+    router_expect("open messages of all outboxes", router->counters.outgoing, open);
+}
+
 void router_check_lanes(const router_t *router)
 {
+    check_outboxes(router);
     check_rows(router);
     check_alives(router);
     check_overflows(router);

@@ -494,6 +494,7 @@ void driver_gone(driver_t *driver, const char *peer)
 void driver_pull(driver_t *driver)
 {
     pull_orders(driver);
+    driver_pull_outgoing(driver);
     router_frame_t frame;
     while (router_next_frame(driver->router, &frame)) {
         if (is_gone(driver, frame.routing_id)) {
@@ -561,8 +562,7 @@ void driver_orders_forget(driver_t *driver)
 
 /* ---- requests and results ---- */
 
-/* An Item: [sku, quantity]. */
-static const uint8_t item_bytes[] = {0x92, 0xa2, 'a', 'b', 0x07};
+static const uint8_t item_bytes[] = {0x92, 0xa2, 'a', 'b', 0x07}; /* an Item: [sku, quantity] */
 
 message_request_t driver_request(uint64_t sequence, const char *id, uint64_t flags)
 {

@@ -157,6 +157,8 @@ void driver_ping(driver_t *driver, const char *peer);
 
 /* Takes frames and orders from the router. Called by all functions here that feed it. */
 void driver_pull(driver_t *driver);
+/* What the mesh would send: notes for the peer "mesh". */
+void driver_pull_outgoing(driver_t *driver);
 /* The peer's first note of this kind; it must be there. Valid until driver_close. */
 const note_t *driver_take(driver_t *driver, const char *peer, message_kind_t kind);
 size_t driver_count(driver_t *driver, const char *peer, message_kind_t kind);

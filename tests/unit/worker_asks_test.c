@@ -589,7 +589,7 @@ static void volatile_handlers_and_finalizers_tell(void **context)
     assert_int_equal(sent_value(testing), 5);
     assert_int_equal(fabric_testing_answer(testing, NULL, NULL, NULL), FABRIC_REPLY);
     assert_null(fabric_testing_sent(testing));
-    /* What a durable handler tells must be stored with its reply, which is not built. */
+    /* What a durable handler tells is stored with its reply, where its type says that it tells. */
     assert_int_equal(fabric_testing_send(testing, &told_durable, &request, &reply, NULL),
                      FABRIC_REPLY);
     assert_int_equal(reply.value, FABRIC_ERROR_INVALID_ARGUMENT);

@@ -272,11 +272,11 @@ static void what_is_kept_is_bounded(void **state)
     talk_expect_work(d, WORK_ORPHAN, 2); /* all results of this connection are */
 }
 
-/* What comes with a state, or with events, answers nothing (docs/decisions/0037), and takes no room
- * of what does. */
+/* What comes with a state, with events, or with told messages, answers nothing
+ * (docs/decisions/0037, 0041), and takes no room of what does. */
 static void results_that_store_are_not_kept(void **state)
 {
-    enum { LARGE = 1000000, COUNT = 2 * LIMIT_KEPT_RESULT_BYTES_MAX / LARGE };
+    enum { LARGE = 1000000, COUNT = 4 * LIMIT_KEPT_RESULT_BYTES_MAX / LARGE };
     link_driver_t *d = (link_driver_t *)*state;
     uint64_t connection = begin(d);
     uint8_t *large = calloc(1, LARGE);
@@ -294,10 +294,18 @@ static void results_that_store_are_not_kept(void **state)
                                                .owner_sequence = 1,
                                                .request_id = 5,
                                                .events = fabric_bytes(large, LARGE)};
-        if (i % 2 == 0) {
+        message_result_told_t with_told = {.shard = LINK_DRIVER_SHARD,
+                                           .home_epoch = 1,
+                                           .owner_sequence = 1,
+                                           .request_id = 5,
+                                           .count = 1,
+                                           .told = fabric_bytes(large, LARGE)};
+        if (i % 3 == 0) {
             message_put_result_state(&output->results, &with_state);
-        } else {
+        } else if (i % 3 == 1) {
             message_put_result_events(&output->results, &with_events);
+        } else {
+            message_put_result_told(&output->results, &with_told);
         }
         message_result_t result = {.shard = LINK_DRIVER_SHARD,
                                    .home_epoch = 1,

@@ -65,6 +65,7 @@
 #include <fabric/bytes.h>
 #include <fabric/entity.h>
 #include <fabric/error.h>
+#include <fabric/header.h>
 #include <fabric/health.h>
 #include <fabric/log.h>
 #include <fabric/message_type.h>
@@ -78,12 +79,6 @@ extern "C" {
 
 /** A client. Opaque. */
 typedef struct fabric_client fabric_client_t;
-
-/** One header of a message. */
-typedef struct fabric_header {
-    const char *name;     /**< 1-255 bytes */
-    fabric_bytes_t value; /**< any bytes */
-} fabric_header_t;
 
 /** For fabric_client_options.spin_us: sleep at once. */
 #define FABRIC_SPIN_NEVER UINT32_MAX

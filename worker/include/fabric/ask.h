@@ -68,14 +68,26 @@
  *  7. Requests are encoded before a function here returns.
  *  8. A message has at most FABRIC_ASKS_MAX open asks, else the answer is LIMIT_EXCEEDED; all
  *     entities of a worker together have at most 16,384 asks and tells under way, else BUSY.
- *  9. A message with early delivery neither asks nor tells, since nothing may leave before it is
+ *  9. A durable message that the handler of a durable one tells (fabric_tell()) is part of its
+ *     result. It is stored with the reply, or never was: after a failure, typed or not, a cancel or
+ *     a defect, and where the result is not stored, the handler has told nothing. It is sent only
+ *     then, by the broker, for as long as it takes: until it is accepted, or cannot be any more and
+ *     is kept as a dead letter. It is accepted once, however often the handler runs. What one
+ *     entity tells another one is accepted in the order in which it was told. The type of the
+ *     handler's entity says `tells` (fabric_entity_type_t). Functions that go on with a message
+ *     tell as its handler does; a handler that returned FABRIC_PENDING has told before that, if at
+ *     all. A message tells at most 1,000, with 2.9 MiB together, or 1.9 MiB of a persisted type,
+ *     and less by what it has appended as events: the one that would be too many is LIMIT_EXCEEDED,
+ *     and the handler may still reply.
+ *  10. A message with early delivery neither asks nor tells, since nothing may leave before it is
  *     stored: fabric_ask() makes a defect of it, and fabric_tell() returns INVALID_ARGUMENT.
- *  10. The worker opens connections for its messages when the first one is sent.
+ *  11. The worker opens connections for its messages when the first one is sent.
  */
 #ifndef FABRIC_ASK_H
 #define FABRIC_ASK_H
 
 #include <fabric/entity.h>
+#include <fabric/header.h>
 #include <fabric/worker.h>
 
 #ifdef __cplusplus
@@ -127,15 +139,25 @@ typedef struct fabric_tell {
     fabric_entity_t entity;               /**< whom the message is for */
     const fabric_message_type_t *message; /**< must stay valid as long as the worker is open */
     const void *request;                  /**< struct by message->request */
-    uint32_t timeout_ms;                  /**< until it is accepted; default 30,000 */
+    /** Until it is accepted; default 30,000. What is stored with a reply has no such limit. */
+    uint32_t timeout_ms;
+    /** Of a durable message: as in a client's call, and so are the next three. */
+    fabric_bytes_t primary_key;
+    int64_t deliver_at_ms;          /**< Unix time before which it is not delivered; 0: at once */
+    const fabric_header_t *headers; /**< up to 64, no two of the same name */
+    size_t header_count;            /**< number of headers */
 } fabric_tell_t;
 
-/** Sends a message without a reply, at once; it is not taken back when the handler fails. One that
- *  is not accepted is told in the log (worker.untold).
+/** Tells another entity something.
  *
- *  INVALID_ARGUMENT (also for a durable message of a handler of a durable one: what that sends must
- *  be stored with its reply, which is not built yet), MALFORMED_MESSAGE, LIMIT_EXCEEDED, BUSY,
- *  CLOSED, NO_RESOURCES. */
+ *  A durable message of the handler of a durable one is noted, encoded, and is stored with the
+ *  reply: see rule 9. INVALID_ARGUMENT: also where the type of the handler's entity does not say
+ *  `tells`. MALFORMED_MESSAGE: the request does not fit its schema. LIMIT_EXCEEDED: the message is
+ *  larger than a client's may be, or one too many.
+ *
+ *  Any other message is sent at once, and is not taken back when the handler fails. One that is not
+ *  accepted is told in the log (worker.untold). INVALID_ARGUMENT, MALFORMED_MESSAGE,
+ *  LIMIT_EXCEEDED, BUSY, CLOSED, NO_RESOURCES. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_tell(fabric_context_t *context, const fabric_tell_t *tell);
@@ -150,8 +172,8 @@ typedef struct fabric_sender fabric_sender_t;
 FABRIC_PUBLIC
 fabric_sender_t *fabric_instance_sender(const fabric_instance_t *instance);
 
-/** As fabric_tell(), but durable messages may be sent. A worker that stops waits until its tells
- *  are accepted, for two seconds at most. */
+/** Sends a message, durable or not, at once. Otherwise as fabric_tell(). A worker that stops waits
+ *  until its tells are accepted, for two seconds at most. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_sender_tell(fabric_sender_t *sender, const fabric_tell_t *tell);

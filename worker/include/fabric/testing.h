@@ -56,6 +56,8 @@
  *     entity under test: fabric_testing_connect(). While the entity waits for an answer,
  *     fabric_testing_send() returns FABRIC_WAITING. Asks end at their deadlines, by
  *     fabric_testing_advance(), with OUTCOME_UNKNOWN; so does one of fabric_sender_ask(), at once.
+ *     What a handler tells with its reply (rule 9 there) is sent when that is stored, and not at
+ *     all where it is not.
  *  10. Primary keys, calls that are sent again, dead letters and pauses between attempts are the
  *     broker's, and are not tested here: each fabric_testing_send() is another message.
  */
@@ -130,6 +132,8 @@ typedef struct fabric_testing_sent {
     bool tell;                            /**< nobody waits for an answer */
     uint32_t timeout_ms;                  /**< how long its sender waits */
     fabric_bytes_t primary_key;           /**< see rule 6 of <fabric/ask.h>; empty: none */
+    bool stored;           /**< with the reply of the message whose handler has told it */
+    int64_t deliver_at_ms; /**< of a tell; 0: at once */
 } fabric_testing_sent_t;
 
 /** The oldest message that the entity has sent and that was not answered; valid until it is. NULL:

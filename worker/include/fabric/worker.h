@@ -282,6 +282,10 @@ typedef struct fabric_entity_type {
      *  make of the state, a field more or another apply function, needs another state_version.
      *  Default 100; FABRIC_NO_SNAPSHOTS: none. Without a schema of the state there are none. */
     uint32_t snapshot_every;
+    /** Handlers of its durable messages tell other entities by durable messages, which are stored
+     *  with the reply: see rule 9 of <fabric/ask.h>. Once a worker has said so of a type, brokers
+     *  take it as true of the type. */
+    bool tells;
 } fabric_entity_type_t;
 
 /** A handler of the type goes on when its caller cancels the call. */
