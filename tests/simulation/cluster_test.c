@@ -29,6 +29,7 @@
 #define PERSISTED_SEEDS 75
 #define EARLY_SEEDS     80
 #define EVENTS_SEEDS    80
+#define TOLD_SEEDS      84
 
 /* What a run is about, for FABRIC_SIMULATION_KIND. */
 typedef struct kind {
@@ -100,6 +101,16 @@ static const kind_t taken_early_events = {"taken_early_events",
 static const kind_t cleared_early_events = {"cleared_early_events",
                                             {.early = true, .appending = true, .clearing = true}};
 
+/* Handlers tell other entities something. */
+static const kind_t tells = {"tells", {.telling = true}};
+static const kind_t taken_tells = {"taken_tells", {.telling = true, .takeovers = true}};
+static const kind_t early_tells = {"early_tells", {.telling = true, .early = true}};
+static const kind_t state_tells = {"state_tells", {.telling = true, .persisting = true}};
+static const kind_t failing_tells = {"failing_tells", {.telling = true, .failing = true}};
+static const kind_t apart_tells = {"apart_tells", {.telling = true, .apart = true}};
+static const kind_t restarted_tells = {"restarted_tells",
+                                       {.calm = true, .telling = true, .rolling_brokers = true}};
+
 static const kind_t *const kinds[] = {&usual,
                                       &calm_runs,
                                       &poison,
@@ -140,7 +151,14 @@ static const kind_t *const kinds[] = {&usual,
                                       &restarted_events,
                                       &early_events,
                                       &taken_early_events,
-                                      &cleared_early_events};
+                                      &cleared_early_events,
+                                      &tells,
+                                      &taken_tells,
+                                      &early_tells,
+                                      &state_tells,
+                                      &failing_tells,
+                                      &apart_tells,
+                                      &restarted_tells};
 
 static const kind_t *present_kind;
 static uint64_t present_seed;
@@ -222,7 +240,8 @@ static void print_result(const simulation_result_t *r)
         "parked %llu, resumed %llu, unharmed %llu, late us %llu, clears %llu (messages %llu), "
         "states "
         "%llu (given %llu, read %llu), early %llu (never stored %llu), "
-        "events %llu (snapshots %llu, parts %llu, unreadable %llu, read %llu)\n",
+        "events %llu (snapshots %llu, parts %llu, unreadable %llu, read %llu), "
+        "told %llu\n",
         (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
         (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
         (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->moves, (ull)r->loaded,
@@ -232,7 +251,7 @@ static void print_result(const simulation_result_t *r)
         (ull)r->attempts, (ull)r->parked, (ull)r->resumed, (ull)r->unharmed, (ull)r->late_us,
         (ull)r->clears, (ull)r->cleared, (ull)r->states, (ull)r->given, (ull)r->reread,
         (ull)r->early, (ull)r->unstored, (ull)r->appended, (ull)r->snapshots, (ull)r->parts,
-        (ull)r->unreadable, (ull)r->read);
+        (ull)r->unreadable, (ull)r->read, (ull)r->told);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -269,6 +288,7 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->read += one->read;
     sum->early += one->early;
     sum->unstored += one->unstored;
+    sum->told += one->told;
     sum->cleared += one->cleared;
     sum->resumed += one->resumed;
     sum->unharmed += one->unharmed;
@@ -443,6 +463,17 @@ static void an_entity_is_what_its_events_make(void **state)
     assert_true(sum.parts > 0 && sum.unreadable > 0);
 }
 
+/* With the end of its handler's message, or never (I4, I10); each once, and in order (I5, I7). */
+static void what_handlers_tell_others_is_accepted_once(void **state)
+{
+    (void)state;
+    static const kind_t *const all[] = {&tells,         &taken_tells, &early_tells,    &state_tells,
+                                        &failing_tells, &apart_tells, &restarted_tells};
+    simulation_result_t sum = {0};
+    run_in_turn(all, 7, TOLD_SEEDS, &sum);
+    assert_true(sum.told > 30 * TOLD_SEEDS && sum.takeovers > TOLD_SEEDS && sum.purged > 0);
+}
+
 /* A link that is cut proves nothing about the broker at its end. */
 static void cut_links_between_brokers_fence_nobody(void **state)
 {
@@ -581,6 +612,7 @@ int main(void)
         cmocka_unit_test(a_state_is_what_its_stored_messages_make),
         cmocka_unit_test(what_is_handled_early_counts_once_it_is_stored),
         cmocka_unit_test(an_entity_is_what_its_events_make),
+        cmocka_unit_test(what_handlers_tell_others_is_accepted_once),
         cmocka_unit_test(cut_links_between_brokers_fence_nobody),
         cmocka_unit_test(a_rolling_restart_of_workers_fails_no_call),
         cmocka_unit_test(a_rolling_restart_of_brokers_fails_no_call),

@@ -27,6 +27,7 @@ typedef struct simulation_options {
     bool persisting;      /* all types have persisted states */
     bool appending;       /* all types append events */
     bool early;           /* all types have early delivery */
+    bool telling;         /* handlers tell other entities something */
     bool failing;         /* each type has another policy for messages that fail, and many do */
     bool full;  /* 5 brokers, 5 runners, 1,000 messages and 20 faults, whatever the seed says */
     bool trace; /* every event to standard error */
@@ -85,6 +86,7 @@ typedef struct simulation_result {
     uint64_t parts;       /* messages with events that owners were given, but for last ones */
     uint64_t unreadable;  /* snapshots that workers could not read */
     uint64_t read;        /* events that were told to who reads histories */
+    uint64_t told;        /* messages to other entities, stored with the ends of their handlers */
     uint64_t alive;       /* records of entities that are, or are not any more, kept alive */
     uint64_t kept;        /* deliveries answered from results of before a change of home */
     uint64_t outlived;    /* messages handled by instances that had outlived a home */

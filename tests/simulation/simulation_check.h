@@ -78,6 +78,12 @@ typedef struct watched_call {
     bool delivered;   /* to a worker, at least once */
     /* of handlers */
     uint32_t runs;
+    /* of a message that a handler has told another entity */
+    uint32_t teller; /* the run; 0: a client has sent it */
+    uint32_t told_index;
+    uint32_t depth;       /* 1: it was told by the handler of a client's message */
+    uint64_t outgoing_id; /* 0: no end is stored that has it */
+    bool sent;            /* its home has stored that it was accepted */
 } watched_call_t;
 
 /* One run of a handler. Its number is its index; 0 is none. */
@@ -87,8 +93,9 @@ typedef struct watched_run {
     token_t token;    /* under which its message was delivered, and then as its result said */
     uint32_t handled; /* of the state that it has left, with the next one */
     uint64_t chain;
-    bool timely; /* its result came to a broker under the present token */
-    bool stale;  /* its result came only to brokers that had given the shard a newer token */
+    uint32_t told; /* messages to other entities */
+    bool timely;   /* its result came to a broker under the present token */
+    bool stale;    /* its result came only to brokers that had given the shard a newer token */
 } watched_run_t;
 
 void check_begin(void);
@@ -155,6 +162,13 @@ void check_events_frame_blocked(void);
 void check_events_read(unsigned entity, fabric_bytes_t document, uint64_t *after, bool *more);
 /* How many events the entity has. */
 uint64_t check_event_count(unsigned entity);
+/* How many messages the handlers of the call's message tell others, and whom. */
+uint32_t check_tells(uint32_t call);
+unsigned check_told_entity(uint32_t call, uint32_t index);
+/* Whether there is room for more of them. */
+bool check_may_tell(void);
+/* The run tells the entity something. Its number among the calls. */
+uint32_t check_tell(uint32_t run, unsigned entity);
 /* An instance of the entity cannot be built. */
 void check_unbuilt(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker);
 /* An instance of the entity is to be built. */

@@ -31,10 +31,12 @@ typedef struct watched_lane {
     uint64_t epoch;  /* of that entry, and who wrote it */
     incarnation_t writer;
     uint64_t log_bytes;
-    uint64_t last_id;     /* the highest that an entry says */
-    uint64_t last_move;   /* the last position of a message that came due */
-    uint64_t told_number; /* the last entry of which a home has heard */
-    uint64_t checkpoint;  /* the rows are complete as of this entry */
+    uint64_t last_id;             /* the highest that an entry says */
+    uint64_t known, known_before; /* the last ids that the last entry says, and the one before */
+    uint64_t outgoing_id;         /* the last one */
+    uint64_t last_move;           /* the last position of a message that came due */
+    uint64_t told_number;         /* the last entry of which a home has heard */
+    uint64_t checkpoint;          /* the rows are complete as of this entry */
     /* The last entry that was sent under the latest epoch, and the last one that may be, since the
      * lane was given up under that epoch. */
     uint64_t sent_epoch, sent_number;
@@ -52,8 +54,9 @@ typedef struct watch {
     uint32_t by_id[CALLS_BY_ID];        /* call + 1, by the hash of the request id */
     uint32_t *by_key; /* call + 1 that has brought the message: of entity, then of key */
     uint32_t ended;
-    uint64_t messages, ends; /* in the journals */
-    uint64_t commits;        /* of the store, when it was looked at last */
+    uint32_t told, told_open; /* messages that handlers have told; that are stored, and not sent */
+    uint64_t messages, ends;  /* in the journals */
+    uint64_t commits;         /* of the store, when it was looked at last */
     watched_entity_t entities[ENTITIES_MAX];
     watched_lane_t lanes[SIMULATION_LANES_MAX];
     bool poisoned, poison_buried;
@@ -130,6 +133,15 @@ void check_run_stored(const watched_call_t *call, uint32_t number, const watched
 void check_count_unstored(void);
 /* The durable call with this request id; UINT32_MAX: none is stored. */
 uint32_t check_find_request(uint64_t id);
+/* simulation_check_told.c: a message has ended with a RESULT, which has told others something, or
+ * not. */
+void check_told_with(const store_entry_t *entry, const journal_record_t *record);
+/* A message is stored whose call key is of no client. Its call; UINT32_MAX: none. */
+uint32_t check_told_accepted(const store_message_t *message);
+/* A SENT is stored. */
+void check_sent(const journal_record_t *record);
+/* At the end: what is stored of a lane, with the entries after its checkpoint folded. */
+void check_told_at_end(uint32_t lane, journal_fold_t *fold);
 /* Forgets all worker processes. */
 void check_ends_free(void);
 /* What stands in the store when all calls have ended. */

@@ -11,9 +11,13 @@
 
 /* ---- messages ---- */
 
-static uint32_t call_by_key(call_key_t key)
+static uint32_t call_by_key(const store_message_t *message)
 {
+    call_key_t key = message->call;
     uint64_t client = key.client - 1000;
+    if (world.plan.tells && client >= CLIENTS_MAX) {
+        return check_told_accepted(message);
+    }
     uint32_t found = client < CLIENTS_MAX && key.sequence <= CALLS_MAX
                          ? watch.by_sequence[client][key.sequence]
                          : 0;
@@ -67,7 +71,7 @@ static void note_position(const store_entry_t *entry, watched_call_t *call, uint
 static void note_message(const store_entry_t *entry, const journal_record_t *record)
 {
     const store_message_t *message = &record->message;
-    uint32_t number = call_by_key(message->call);
+    uint32_t number = call_by_key(message);
     if (number == UINT32_MAX) {
         return;
     }
@@ -129,7 +133,7 @@ static void check_entity_order(uint32_t number)
         world_fail("I7: entity %u: position %llu ends after position %llu", call->entity,
                    (ull)call->position, (ull)entity->last_id);
     }
-    bool late = call->again || call->stored_late;
+    bool late = call->again || call->stored_late || call->teller > 0;
     if (!waited && !late && call->sequence < entity->last_sequence[call->client]) {
         world_fail("I7: entity %u: client %llu's sequence %llu ends after its %llu", call->entity,
                    (ull)call->client, (ull)call->sequence,
@@ -143,7 +147,7 @@ static void check_entity_order(uint32_t number)
     }
     entity->last_id = call->position;
     entity->handled_id = call->buried ? entity->handled_id : call->position;
-    if (!waited && call->sequence > entity->last_sequence[call->client]) {
+    if (!waited && call->teller == 0 && call->sequence > entity->last_sequence[call->client]) {
         entity->last_sequence[call->client] = call->sequence;
     }
     if (call->submitted_us > entity->submitted_us) {
@@ -274,6 +278,8 @@ static void check_writer(const store_entry_t *entry)
         entry->log_bytes != lane->log_bytes + entry->calls.size + entry->body.size) {
         world_fail("lane %u: entry %llu is not sound", entry->lane, (ull)entry->number);
     }
+    lane->known_before = lane->known;
+    lane->known = entry->last_id;
     lane->number = entry->number;
     lane->epoch = entry->epoch;
     lane->writer = entry->incarnation;
@@ -284,7 +290,9 @@ static void note_record(const store_entry_t *entry, const journal_record_t *reco
 {
     switch (record->kind) {
     case RECORD_ADOPT:
+        break;
     case RECORD_SENT:
+        check_sent(record);
         break;
     case RECORD_CLEAR:
         check_clear_stored(entry, record);
@@ -302,6 +310,7 @@ static void note_record(const store_entry_t *entry, const journal_record_t *reco
     case RECORD_RESULT:
         note_reply(entry, &record->reply, false);
         check_state_stored(entry, record);
+        check_told_with(entry, record);
         break;
     case RECORD_ATTEMPT:
         note_attempt(entry, record);
@@ -591,6 +600,7 @@ void check_store_at_end(void)
         memory_store_dump_dead(SIMULATION_DATABASE, count_dead_row, &look);
         check_dead_letters(&look);
         check_states_at_end(i, look.fold);
+        check_told_at_end(i, look.fold);
         journal_fold_destroy(&look.fold);
     }
 }

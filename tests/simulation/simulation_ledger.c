@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <fabric/ask.h>
+
 #include "core/limits.h"
 #include "tests/simulation/simulation_check.h"
 #include "tests/simulation/simulation_processes.h"
@@ -17,6 +19,7 @@ enum {
     FAILING_UNBUILT_OF_10000 = 2000,
     KEEPS_OF = 5,        /* calls: one of so many asks to be kept alive, another one not to be */
     ENDS_OF = 37,        /* and one of so many ends its entity's state */
+    BREAKS_OF = 11,      /* of so many messages of handlers one breaks at first */
     DEATH_US_MAX = 2000, /* of a worker that runs poison */
     RESTART_US_MAX = 300000,
     REPORT_US_MAX = 100000 /* a start in time for a report within the grace */
@@ -230,6 +233,27 @@ static void change(fabric_context_t *context, ledger_t *ledger, uint32_t call, u
     check_leaves_state(run, ledger->handled, ledger->chain);
 }
 
+/* Whatever becomes of the handler: only those of a run whose reply is stored are sent. */
+static void tell_others(fabric_context_t *context, uint32_t call, uint32_t run)
+{
+    uint32_t count = check_may_tell() ? check_tells(call) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned entity = check_told_entity(call, i);
+        ledger_id_t id = ledger_id_of(entity);
+        ledger_request_t request = {.call = check_tell(run, entity)};
+        request.defects = request.call % BREAKS_OF == 0;
+        fabric_tell_t tell = {.entity =
+                                  fabric_entity(ledger_type(ledger_type_of(entity))->name, id.text),
+                              .message = &ledger_append,
+                              .request = &request};
+        check_watched(request.call)->defects = request.defects;
+        fabric_error_t error = fabric_tell(context, &tell);
+        if (error) {
+            world_fail("call %u cannot tell another entity: %s", call, fabric_error_name(error));
+        }
+    }
+}
+
 static fabric_result_t append(fabric_context_t *context, void *state, const void *bytes,
                               void *answer)
 {
@@ -248,6 +272,7 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     check_begins_with(run, ledger->handled, ledger->chain, entries == 0);
     check_order(context, state, request->call);
     change(context, state, request->call, run);
+    tell_others(context, request->call, run);
     bool ends = keep_some(context, request->call);
     const watched_call_t *watched = check_watched(request->call);
     bool healed = watched->heals > 0 && watched->resumed >= watched->heals;
@@ -299,7 +324,7 @@ static const fabric_handler_t early[] = {{&append_early, append}, {&ledger_peek,
 #define LEDGER_TYPE(title, messages, ...)                                                          \
     {                                                                                              \
         .name = (title), .state_size = sizeof(ledger_t), .build = build, .handlers = (messages),   \
-        .handler_count = 2, .idle_ms = 400, __VA_ARGS__                                            \
+        .handler_count = 2, .idle_ms = 400, .tells = true, __VA_ARGS__                             \
     }
 #define PERSISTED                                                                                  \
     .state = &ledger_state_schema, .persisted = true, .state_version = LEDGER_STATE_VERSION,       \

@@ -16,7 +16,9 @@ enum {
     SCHEDULED_EVERY = 6, /* of full runs; some of them fail, too */
     PERSISTED_EVERY = 4,
     EVENTS_EVERY = 2,
-    EARLY_EVERY = 4 /* in how many ways types persist their states */
+    TELLING_EVERY = 5,       /* full runs */
+    TELLING_CALLS_MAX = 600, /* those of handlers come on top of them */
+    EARLY_EVERY = 4          /* in how many ways types persist their states */
 };
 
 /* Lanes, checkpoints, windows and retention. They are small in half of the seeds or more, so that
@@ -167,6 +169,16 @@ static void plan_early(world_plan_t *plan, const simulation_options_t *options)
     plan->early = types[options->early ? EARLY_EVERY - 1 : place % EARLY_EVERY];
 }
 
+/* Early delivery has no part in it: nothing may leave before it is stored. The journals keep what
+ * is open, as long as bytes allow, so that no outcome is unknown. */
+static void plan_telling(world_plan_t *plan, const simulation_options_t *options)
+{
+    plan->tells = true;
+    plan->early = options->early ? 6 : 0; /* two types that tell nothing, and are told */
+    plan->lane_bytes_max = UINT64_C(1) << 30;
+    plan->calls = plan->calls > TELLING_CALLS_MAX ? TELLING_CALLS_MAX : plan->calls;
+}
+
 /* What the options ask for, and what every so many seeds have beside. */
 static void plan_kinds(world_plan_t *plan, const simulation_options_t *options)
 {
@@ -196,6 +208,9 @@ static void plan_kinds(world_plan_t *plan, const simulation_options_t *options)
     }
     if (options->scheduled || (options->full && options->seed % SCHEDULED_EVERY == 1)) {
         plan_scheduled(plan, options->calm);
+    }
+    if (options->telling || (options->full && options->seed % TELLING_EVERY == 4)) {
+        plan_telling(plan, options);
     }
     if (options->clearing) { /* keys would stand for other messages after a clear */
         plan->clears = true;

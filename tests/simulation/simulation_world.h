@@ -158,6 +158,7 @@ typedef struct world_plan {
     unsigned early;             /* bits of the types whose durable messages have early delivery */
     bool deaths;                /* some of those end the processes of workers */
     uint32_t attempts_max;
+    bool tells;   /* handlers of some durable messages tell other entities something */
     bool keeps;   /* some handlers say whether their entity keeps itself alive */
     bool cancels; /* clients cancel some calls, and some handlers stop when they hear of it */
 } world_plan_t;
