@@ -186,14 +186,15 @@ static void note_end(router_t *router, router_lane_t *lane, const sender_end_t *
     batch_add_sent(router, &lane->batches, &sent);
 }
 
-/* Dead letters need ids. */
+/* Dead letters need ids. A lane that is being adopted appends nothing yet. */
 static void note_ends(router_t *router)
 {
     bool leased = router_is_leased(router);
     for (uint32_t i = 0; i < router->config.lanes && leased; i++) {
         router_lane_t *lane = &router->lanes[i];
+        bool held = lane->state == LANE_HOME || lane->state == LANE_LEAVING;
         sender_end_t end;
-        while (lane->outbox.sender && sender_take_end(lane->outbox.sender, &end)) {
+        while (held && lane->outbox.sender && sender_take_end(lane->outbox.sender, &end)) {
             note_end(router, lane, &end);
         }
     }
@@ -226,6 +227,10 @@ bool router_next_outgoing(router_t *router, router_outgoing_t *outgoing)
 
 void outboxes_tick(router_t *router)
 {
+    if (router->outboxes == 0) {
+        (void)take_answers(router); /* nobody waits for them any more */
+        return;
+    }
     router->outboxes_wait = true;
     outboxes_run(router);
 }
