@@ -535,28 +535,6 @@ static watched_run_t *run_of_result(const message_result_t *result)
     return run > 0 && run < watch.run_count ? &watch.runs[run] : NULL;
 }
 
-/* false: the message is no result. */
-static bool get_result(wire_reader_t *body, message_kind_t kind, message_result_t *result)
-{
-    message_result_state_t with_state;
-    if (kind == KIND_RESULT_STATE && !message_get_result_state(body, &with_state)) {
-        *result = work_result_of_state(&with_state);
-        return true;
-    }
-    message_result_events_t with_events;
-    if (kind == KIND_RESULT_EVENTS && !message_get_result_events(body, &with_events)) {
-        *result = work_result_of_events(&with_events);
-        return true;
-    }
-    message_result_told_t told;
-    if (kind == KIND_RESULT_TOLD && !message_get_result_told(body, &told)) {
-        with_events = work_result_of_told(&told);
-        *result = work_result_of_events(&with_events);
-        return true;
-    }
-    return kind == KIND_RESULT && !message_get_result(body, result);
-}
-
 /* Calls `visit` for each result of a frame. */
 static void each_result(fabric_bytes_t frame, const process_t *broker,
                         void (*visit)(const process_t *broker, const message_result_t *result,
@@ -570,7 +548,7 @@ static void each_result(fabric_bytes_t frame, const process_t *broker,
     }
     while (frame_next(&reader, &body)) {
         message_result_t result;
-        if (!message_open(&body, &kind) && get_result(&body, kind, &result)) {
+        if (!message_open(&body, &kind) && check_get_result(&body, kind, &result)) {
             watched_run_t *run = run_of_result(&result);
             world.result->unreadable += broker && result.error == FABRIC_ERROR_SNAPSHOT_UNREADABLE;
             if (run) {

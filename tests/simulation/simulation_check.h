@@ -162,6 +162,8 @@ void check_events_frame_blocked(void);
 void check_events_read(unsigned entity, fabric_bytes_t document, uint64_t *after, bool *more);
 /* How many events the entity has. */
 uint64_t check_event_count(unsigned entity);
+/* Reads a result of any kind; false: the message is none. */
+bool check_get_result(wire_reader_t *body, message_kind_t kind, message_result_t *result);
 /* How many messages the handlers of the call's message tell others, and whom. */
 uint32_t check_tells(uint32_t call);
 unsigned check_told_entity(uint32_t call, uint32_t index);

@@ -10,6 +10,7 @@
 #include "tests/memory/memory_store.h"
 #include "tests/simulation/simulation_check_state.h"
 #include "tests/simulation/simulation_processes.h"
+#include "worker/work.h"
 
 enum {
     TELLS_OF = 4,  /* durable messages: of so many one tells others something */
@@ -263,4 +264,27 @@ void check_told_at_end(uint32_t lane, journal_fold_t *fold)
     }
     left.sent = journal_fold_sent(fold, &left.sent_count);
     memory_store_dump_outgoing(SIMULATION_DATABASE, look_at_row, &left);
+}
+
+/* ---- results ---- */
+
+bool check_get_result(wire_reader_t *body, message_kind_t kind, message_result_t *result)
+{
+    message_result_state_t with_state;
+    if (kind == KIND_RESULT_STATE && !message_get_result_state(body, &with_state)) {
+        *result = work_result_of_state(&with_state);
+        return true;
+    }
+    message_result_events_t with_events;
+    if (kind == KIND_RESULT_EVENTS && !message_get_result_events(body, &with_events)) {
+        *result = work_result_of_events(&with_events);
+        return true;
+    }
+    message_result_told_t told;
+    if (kind == KIND_RESULT_TOLD && !message_get_result_told(body, &told)) {
+        with_events = work_result_of_told(&told);
+        *result = work_result_of_events(&with_events);
+        return true;
+    }
+    return kind == KIND_RESULT && !message_get_result(body, result);
 }

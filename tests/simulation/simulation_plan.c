@@ -150,7 +150,7 @@ static void plan_persisted(world_plan_t *plan, const simulation_options_t *optio
 
 /* The bytes of EVENTS_READ small events, as stores count them. With one event a read, a slow store
  * needs seconds for a history without snapshots, and nothing that waits for it is over in time. */
-static uint64_t bytes_of_few_events(void)
+static uint64_t small_read_bytes(void)
 {
     static const uint8_t payload[12];
     const store_event_t event = {.tag = fabric_bytes_of(ledger_event_type(0)->tag),
@@ -170,7 +170,7 @@ static void plan_events(world_plan_t *plan, const simulation_options_t *options)
     plan->snapshot_every = every[options->seed % 6];
     plan->snapshot_versions = place % 4 < 2;
     plan->large_events = options->seed % 5 == 3;
-    plan->events_bytes_read = options->seed % 7 < 3 ? bytes_of_few_events() : UINT64_MAX;
+    plan->events_bytes_read = options->seed % 7 < 3 ? small_read_bytes() : UINT64_MAX;
 }
 
 /* In a fourth of the seeds no type has early delivery, in one all have, in the others two have,

@@ -518,31 +518,6 @@ static void a_load_that_began_before_revives_nothing(void **state)
     home_close(&home);
 }
 
-/* It says nothing of rows behind those that it was to read, which the clear has deleted, too. */
-static void nor_does_it_end_the_search_for_what_is_left(void **state)
-{
-    (void)state;
-    home_t *home = open_home();
-    home_tell_rows(home, "a", 12);
-    home_kill(home);
-    driver_client(home->driver, "c", 1);
-    router_load_t load;
-    assert_true(router_take_load(home->driver->router, 0, &load));
-    home_tell_rows(home, "a", 6);
-    clear(home, "a");
-    home_checkpoint(home);
-    size_t done;
-    message_t *rows = lane_model_load(&home->store, 0, load.ranges, load.count, SIZE_MAX, &done);
-    assert_null(rows);
-    home_tell_rows(home, "a", 9);
-    router_loaded(home->driver->router, 0, FABRIC_OK, rows, done, home->driver->now_ms);
-    driver_check(home->driver);
-    home_worker(home);
-    assert_int_equal(home_work_off(home), 9);
-    expect_nothing(home);
-    home_close(&home);
-}
-
 /* ---- takeover ---- */
 
 static void a_new_home_finds_the_clear(void **state)
@@ -713,7 +688,6 @@ int main(void)
         cmocka_unit_test(test_ms_01_the_key_of_a_cleared_message_is_free),
         cmocka_unit_test(test_ms_01_a_key_that_only_the_store_has_is_free),
         cmocka_unit_test(a_load_that_began_before_revives_nothing),
-        cmocka_unit_test(nor_does_it_end_the_search_for_what_is_left),
         cmocka_unit_test(a_new_home_finds_the_clear),
         cmocka_unit_test(a_new_home_finishes_the_deletion),
         cmocka_unit_test(a_clear_that_is_not_durable_leaves_all),

@@ -22,26 +22,23 @@ typedef exec_label_t label_t;
 static const fabric_field_t label_fields[] = {FABRIC_STRING(label_t, text)};
 const fabric_schema_t exec_label_schema = FABRIC_SCHEMA("Label", label_t, label_fields);
 
-#define NONE &fabric_schema_empty
+#define NONE   &fabric_schema_empty
+#define AMOUNT &exec_amount_schema
 #define MESSAGE(tag, request, reply, durable)                                                      \
     {                                                                                              \
         tag, request, reply, durable, NULL, NULL, false, false                                     \
     }
-static const fabric_message_type_t add_message =
-    MESSAGE("Add", &exec_amount_schema, &exec_amount_schema, true);
+static const fabric_message_type_t add_message = MESSAGE("Add", AMOUNT, AMOUNT, true);
 static const fabric_message_type_t fail_message = MESSAGE("Fail", NONE, NONE, true);
 static const fabric_message_type_t break_message = MESSAGE("Break", NONE, NONE, true);
-static const fabric_message_type_t wait_message = MESSAGE("Wait", NONE, &exec_amount_schema, false);
-static const fabric_message_type_t linger_message =
-    MESSAGE("Linger", &exec_amount_schema, NONE, true);
-static const fabric_message_type_t keep_message = MESSAGE("Keep", &exec_amount_schema, NONE, true);
-static const fabric_message_type_t end_message =
-    MESSAGE("End", &exec_amount_schema, &exec_amount_schema, true);
-static const fabric_message_type_t hold_message = MESSAGE("Hold", NONE, &exec_amount_schema, true);
+static const fabric_message_type_t wait_message = MESSAGE("Wait", NONE, AMOUNT, false);
+static const fabric_message_type_t linger_message = MESSAGE("Linger", AMOUNT, NONE, true);
+static const fabric_message_type_t keep_message = MESSAGE("Keep", AMOUNT, NONE, true);
+static const fabric_message_type_t end_message = MESSAGE("End", AMOUNT, AMOUNT, true);
+static const fabric_message_type_t hold_message = MESSAGE("Hold", NONE, AMOUNT, true);
 static const fabric_message_type_t label_message = MESSAGE("Label", NONE, &exec_label_schema, true);
-static const fabric_message_type_t lie_message = MESSAGE("Lie", NONE, &exec_amount_schema, true);
-static const fabric_message_type_t twice_message =
-    MESSAGE("Twice", NONE, &exec_amount_schema, true);
+static const fabric_message_type_t lie_message = MESSAGE("Lie", NONE, AMOUNT, true);
+static const fabric_message_type_t twice_message = MESSAGE("Twice", NONE, AMOUNT, true);
 static const fabric_message_type_t obey_message = MESSAGE("Obey", NONE, NONE, true);
 
 static executor_driver_t *present; /* for handlers */
