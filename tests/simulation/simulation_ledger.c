@@ -324,7 +324,7 @@ static const fabric_handler_t early[] = {{&append_early, append}, {&ledger_peek,
 #define LEDGER_TYPE(title, messages, ...)                                                          \
     {                                                                                              \
         .name = (title), .state_size = sizeof(ledger_t), .build = build, .handlers = (messages),   \
-        .handler_count = 2, .idle_ms = 400, .tells = true, __VA_ARGS__                             \
+        .handler_count = 2, .idle_ms = 400, __VA_ARGS__                                            \
     }
 #define PERSISTED                                                                                  \
     .state = &ledger_state_schema, .persisted = true, .state_version = LEDGER_STATE_VERSION,       \
@@ -352,6 +352,8 @@ static const fabric_entity_type_t failing_types[SIMULATION_TYPES_MAX][4] = {
 
 /* The types with events, and those of workers whose snapshots have another version. */
 static fabric_entity_type_t eventful[SIMULATION_TYPES_MAX][2];
+/* The others, where handlers tell other entities something. */
+static fabric_entity_type_t telling[SIMULATION_TYPES_MAX];
 
 static fabric_entity_type_t with_events(const fabric_entity_type_t *type, uint32_t version)
 {
@@ -361,19 +363,25 @@ static fabric_entity_type_t with_events(const fabric_entity_type_t *type, uint32
     made.state = &ledger_state_schema;
     made.state_version = version;
     made.restore = build;
+    made.tells = world.plan.tells;
     made.snapshot_every =
         world.plan.snapshot_every > 0 ? world.plan.snapshot_every : FABRIC_NO_SNAPSHOTS;
     return made;
+}
+
+static const fabric_entity_type_t *type_of_form(unsigned number, unsigned form)
+{
+    return world.plan.failing ? &failing_types[number][form] : &types[number][form];
 }
 
 void ledger_begin(void)
 {
     for (unsigned i = 0; i < SIMULATION_TYPES_MAX; i++) {
         unsigned form = 2 * (world.plan.early >> i & 1);
-        const fabric_entity_type_t *type =
-            world.plan.failing ? &failing_types[i][form] : &types[i][form];
-        eventful[i][0] = with_events(type, LEDGER_STATE_VERSION);
-        eventful[i][1] = with_events(type, LEDGER_STATE_VERSION + 1);
+        eventful[i][0] = with_events(type_of_form(i, form), LEDGER_STATE_VERSION);
+        eventful[i][1] = with_events(type_of_form(i, form), LEDGER_STATE_VERSION + 1);
+        telling[i] = *type_of_form(i, form + (world.plan.persisted >> i & 1));
+        telling[i].tells = true;
     }
 }
 
@@ -388,7 +396,7 @@ const fabric_entity_type_t *ledger_type(unsigned number)
         return &eventful[number][0];
     }
     unsigned form = (world.plan.persisted >> number & 1) + 2 * (world.plan.early >> number & 1);
-    return world.plan.failing ? &failing_types[number][form] : &types[number][form];
+    return world.plan.tells ? &telling[number] : type_of_form(number, form);
 }
 
 unsigned ledger_type_of(unsigned entity)
