@@ -134,6 +134,10 @@ static const known_type_t *check(router_t *router, client_t *client,
 {
     const char *text = "";
     fabric_error_t error = request_check(request, &text);
+    if (!error && request->sequence >= CALL_OUTGOING && !client->outgoing) {
+        error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        text = "call sequences are less than 2 to the power of 63";
+    }
     if (error) {
         refuse(router, client, request, error, 0, text);
         return NULL;
