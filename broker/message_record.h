@@ -94,8 +94,11 @@ typedef struct message {
     struct message *chain;  /* lists that own records for a while: loaded or held messages */
     uint64_t slice;         /* the lane's last slice with a change of its row; 0: none */
     uint32_t cause;         /* of a dead letter: fabric_error_t */
-    uint64_t contents;      /* of a ghost: journal_contents_hash */
-    uint64_t predecessor;   /* of the request, until it is accepted */
+    /* Since when its handler tells what is not known here, by the router's clock, in seconds from 1
+     * on; 0: it does not. */
+    uint32_t unknown_s;
+    uint64_t contents;    /* of a ghost: journal_contents_hash */
+    uint64_t predecessor; /* of the request, until it is accepted */
     uint64_t floor;
     uint8_t lookup_outcome; /* while the call waits: see lookup.c; so are the next three */
     uint8_t lookup_round;

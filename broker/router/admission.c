@@ -10,8 +10,7 @@
 #include "broker/router/request_checks.h"
 #include "broker/router/router_state.h"
 
-/* TYPE_MS: within so long every broker learns of a type that is registered. */
-enum { RETRY_MS = 50, TYPE_MS = 60000 };
+enum { RETRY_MS = 50 };
 
 /* Refuses a request. A durable request that is refused for good is remembered, so that its
  * successors are accepted. */
@@ -81,7 +80,8 @@ static void refuse_outgoing(router_t *router, client_t *client, const message_re
 {
     bool forgotten = type_is_forgotten(router, request->type);
     bool unknown = router->types_listed && shard_map_type_group(router->map, request->type) == 0;
-    if ((forgotten || unknown) && request->floor < request_id_before(router, TYPE_MS).value) {
+    uint64_t learned = request_id_before(router, TYPE_LEARNED_MS).value;
+    if ((forgotten || unknown) && request->floor < learned) {
         refuse(router, client, request, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, 0,
                "the entity type was forgotten");
     } else {
@@ -134,6 +134,10 @@ static const known_type_t *check(router_t *router, client_t *client,
 {
     const char *text = "";
     fabric_error_t error = request_check(request, &text);
+    if (!error && request->sequence >= CALL_OUTGOING && !client->outgoing) {
+        error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        text = "call sequences are less than 2 to the power of 63";
+    }
     if (error) {
         refuse(router, client, request, error, 0, text);
         return NULL;

@@ -22,7 +22,7 @@ static void answer_unconnected(router_t *router, client_t *client, uint64_t sequ
     }
     message_outgoing_answer_t whole = *answer;
     whole.source = client->number;
-    whole.sequence = sequence;
+    whole.sequence = sequence & ~CALL_OUTGOING;
     outgoing_answer_send(router, client->incarnation, &whole);
     client_note_answer(router, client);
 }
@@ -174,7 +174,7 @@ void client_tell_overdue(router_t *router, client_t *client)
 /* NULL: the caller is gone for good. */
 static client_t *client_of(router_t *router, const message_t *message, const waiter_t *waiter)
 {
-    client_t *client = client_find(router, waiter->call.client);
+    client_t *client = client_of_call(router, waiter->call);
     bool durable = message->stored.flags & REQUEST_DURABLE;
     return client && (durable || client->life == waiter->life) ? client : NULL;
 }
@@ -298,7 +298,7 @@ void message_send_wait(router_t *router, const message_t *message, fabric_error_
 void message_left_lane(router_t *router, message_t *message)
 {
     if (message->settled_early) {
-        call_left_lane(client_find(router, message->stored.call.client), message);
+        call_left_lane(client_of_call(router, message->stored.call), message);
     }
 }
 
@@ -309,7 +309,7 @@ bool message_end_calls(router_t *router, message_t *message)
         waiter_t *waiter = next;
         next = waiter->next;
         if (waiter->called) {
-            client_t *client = client_find(router, waiter->call.client);
+            client_t *client = client_of_call(router, waiter->call);
             call_end(router, client, call_find(client, waiter->call.sequence), message);
         }
     }
@@ -323,7 +323,7 @@ void message_drop_calls(router_t *router, message_t *message)
         waiter_t *waiter = next;
         next = waiter->next;
         if (waiter->called) {
-            client_t *client = client_find(router, waiter->call.client);
+            client_t *client = client_of_call(router, waiter->call);
             call_drop(router, client, call_find(client, waiter->call.sequence));
         }
     }

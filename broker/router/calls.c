@@ -46,6 +46,7 @@ void calls_init(router_t *router, client_t *client)
     client->calls = (call_table_t){
         .ring = memory_allocate_zeroed(capacity, sizeof(call_t)),
         .capacity = capacity,
+        .settled = client->outgoing ? CALL_OUTGOING : 0,
         .deadline_ms = UINT64_MAX,
     };
     calls_account(router, client, sizeof *client + capacity * sizeof(call_t), 0);

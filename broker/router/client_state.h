@@ -10,6 +10,11 @@
 #include "broker/router/peer_state.h"
 #include "broker/router/settled_calls.h"
 
+/* In the sequences of the calls of outgoing messages, as this home keeps and stores them: no client
+ * has a sequence so large. So a process whose number is the id of a source shares nothing with that
+ * source's messages. Their sequences on the wire are without it. */
+#define CALL_OUTGOING (UINT64_C(1) << 63)
+
 /* ---- calls.c ---- */
 
 typedef enum call_state {
@@ -139,6 +144,10 @@ void call_left_lane(client_t *client, message_t *message);
 /* ---- clients.c ---- */
 
 client_t *client_find(router_t *router, uint64_t number);
+/* The same for one of outgoing messages. */
+client_t *client_find_outgoing(router_t *router, uint64_t number);
+/* Whose call it is: of either kind. */
+client_t *client_of_call(router_t *router, call_key_t call);
 /* A client that is away. */
 client_t *client_add(router_t *router, uint64_t number);
 /* The same for one of outgoing messages. */

@@ -15,6 +15,19 @@ client_t *client_find(router_t *router, uint64_t number)
     return client;
 }
 
+client_t *client_find_outgoing(router_t *router, uint64_t number)
+{
+    client_t *client = NULL;
+    HASH_FIND(by_number, router->outgoing_by_number, &number, sizeof number, client);
+    return client;
+}
+
+client_t *client_of_call(router_t *router, call_key_t call)
+{
+    return call.sequence < CALL_OUTGOING ? client_find(router, call.client)
+                                         : client_find_outgoing(router, call.client);
+}
+
 /* The list that a client without a peer is in. */
 static client_t **list_of(router_t *router, const client_t *client)
 {
@@ -35,8 +48,12 @@ static void client_destroy(router_t *router, client_t *client)
     } else {
         DL_DELETE2(*list_of(router, client), client, away_prev, away_next);
     }
-    router->outgoing_client_count -= client->outgoing;
-    HASH_DELETE(by_number, router->clients, client);
+    if (client->outgoing) {
+        router->outgoing_client_count--;
+        HASH_DELETE(by_number, router->outgoing_by_number, client);
+    } else {
+        HASH_DELETE(by_number, router->clients, client);
+    }
     free(client);
 }
 
@@ -53,8 +70,7 @@ static void evict_clients(router_t *router)
     client_t *client = router->away;
     for (int i = 0; i < EVICT_TRIES && client; i++) {
         client_t *next = client->away_next;
-        unsigned count = HASH_CNT(by_number, router->clients) - router->outgoing_client_count;
-        if (count < 2 * (unsigned)router->config.peers_max) {
+        if (HASH_CNT(by_number, router->clients) < 2 * (unsigned)router->config.peers_max) {
             return;
         }
         if (may_be_forgotten(client)) {
@@ -77,7 +93,11 @@ static client_t *add(router_t *router, uint64_t number, bool outgoing)
     client_t *client = memory_allocate_zeroed(1, sizeof *client);
     client->number = number;
     client->outgoing = outgoing;
-    HASH_ADD(by_number, router->clients, number, sizeof client->number, client);
+    if (outgoing) {
+        HASH_ADD(by_number, router->outgoing_by_number, number, sizeof client->number, client);
+    } else {
+        HASH_ADD(by_number, router->clients, number, sizeof client->number, client);
+    }
     calls_init(router, client);
     return client;
 }
@@ -199,6 +219,10 @@ void clients_destroy(router_t *router)
 {
     client_t *client, *next;
     HASH_ITER(by_number, router->clients, client, next)
+    {
+        client_destroy(router, client);
+    }
+    HASH_ITER(by_number, router->outgoing_by_number, client, next)
     {
         client_destroy(router, client);
     }

@@ -20,7 +20,7 @@ static void move_callers(router_t *router, message_t *from, message_t *to)
     from->waiter.called = false;
     for (const waiter_t *waiter = &to->waiter; waiter; waiter = waiter->next) {
         if (waiter->called) {
-            client_t *client = client_find(router, waiter->call.client);
+            client_t *client = client_of_call(router, waiter->call);
             call_refer(call_find(client, waiter->call.sequence), to);
         }
     }

@@ -136,10 +136,6 @@ static void client_hello(router_t *router, peer_t *peer, const message_hello_t *
     }
     incarnation_t incarnation = incarnation_of(hello);
     client_t *client = client_find(router, hello->client_number);
-    if (client && client->outgoing) {
-        peer_refuse(router, peer, FABRIC_ERROR_BUSY, "outgoing messages have this number");
-        return;
-    }
     if (!client) {
         client = client_add(router, hello->client_number);
     } else if (incarnation_equal(client->incarnation, incarnation) &&

@@ -341,10 +341,8 @@ size_t lookup_abandon(router_t *router, lookup_t *lookup)
     return count;
 }
 
-void lookup_abandon_found(router_t *router, const router_lane_t *lane)
+static void abandon_found(router_t *router, const router_lane_t *lane, const client_t *client)
 {
-    bool any = lane->rounds.held[0] + lane->rounds.held[1] > 0;
-    const client_t *client = any ? router->clients : NULL;
     for (; client; client = client->by_number.next) {
         for (message_t *message = client->held.first; message; message = message->chain) {
             if (message->lookup_outcome != LOOKUP_NONE &&
@@ -353,6 +351,14 @@ void lookup_abandon_found(router_t *router, const router_lane_t *lane)
                 message->key_outcome = KEY_UNASKED;
             }
         }
+    }
+}
+
+void lookup_abandon_found(router_t *router, const router_lane_t *lane)
+{
+    if (lane->rounds.held[0] + lane->rounds.held[1] > 0) {
+        abandon_found(router, lane, router->clients);
+        abandon_found(router, lane, router->outgoing_by_number);
     }
 }
 

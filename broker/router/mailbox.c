@@ -247,10 +247,16 @@ void entity_restart(router_t *router, entity_t *entity)
     }
 }
 
+void entity_take_back(router_t *router, entity_t *entity)
+{
+    entity_restart(router, entity);
+    entity->taken_back = entity->restarting;
+}
+
 void entity_end_restart(entity_t *entity)
 {
     if (entity->in_flight == 0) {
-        entity->restarting = false;
+        entity->restarting = entity->taken_back = false;
     }
 }
 

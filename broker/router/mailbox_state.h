@@ -37,6 +37,7 @@ struct entity {
     timer_entry_t pause;       /* while it is set, no message is delivered */
     uint32_t holds;            /* the same while any of them is left: see entity_hold */
     bool restarting;           /* no message is delivered until all in flight have come back */
+    bool taken_back;           /* the same, and no worker is to blame: see entity_take_back */
     bool parked;               /* its first message has failed too often, and waits for operators */
     uint32_t mailbox;          /* messages that wait or are in flight */
     uint32_t state_end;        /* which end of the batch of `state_take` has its state */
@@ -109,6 +110,9 @@ void message_forget(router_t *router, message_t *message);
 /* Later deliveries belong to a new activation, which begins when all messages in flight have come
  * back. */
 void entity_restart(router_t *router, entity_t *entity);
+/* The same, where the home itself does not count a result that may be right later: the results that
+ * are still to come from the activation are nobody's fault. */
+void entity_take_back(router_t *router, entity_t *entity);
 /* A message in flight has come back. The new activation begins when it was the last one. */
 void entity_end_restart(entity_t *entity);
 /* No message is delivered for a while after so many failures (1, 2 ...): half as long again with

@@ -22,8 +22,8 @@ static bool has_moved(router_t *router, const message_outgoing_t *message)
 static client_t *client_of(router_t *router, const message_outgoing_t *message,
                            fabric_error_t *error, const char **text)
 {
-    client_t *client = client_find(router, message->source);
-    if (message->lane >= router->config.lanes || message->source == 0) {
+    bool numbered = message->sequence > 0 && message->sequence < CALL_OUTGOING;
+    if (message->lane >= router->config.lanes || message->source == 0 || !numbered) {
         *error = FABRIC_ERROR_MALFORMED_MESSAGE;
         *text = "there is no such source";
     } else if (!outgoing_epoch_counts(router, (uint32_t)message->lane, message->epoch)) {
@@ -32,10 +32,8 @@ static client_t *client_of(router_t *router, const message_outgoing_t *message,
     } else if (has_moved(router, message)) {
         *error = FABRIC_ERROR_UNKNOWN_ENTITY_TYPE;
         *text = "the entity type is in another shard group now";
-    } else if (client && !client->outgoing) {
-        *error = FABRIC_ERROR_BUSY;
-        *text = "a client has the number of the source";
     } else {
+        client_t *client = client_find_outgoing(router, message->source);
         return client ? client : client_add_outgoing(router, message->source);
     }
     return NULL;
@@ -57,14 +55,15 @@ static void receive(router_t *router, incarnation_t sender, const message_outgoi
         return;
     }
     client_note_sender(router, client, sender);
-    message_request_t request = {.sequence = message->sequence,
+    uint64_t predecessor = message->predecessor ? message->predecessor | CALL_OUTGOING : 0;
+    message_request_t request = {.sequence = message->sequence | CALL_OUTGOING,
                                  .flags = message->flags | REQUEST_DURABLE | REQUEST_TELL |
                                           REQUEST_WANT_ACCEPTED,
                                  .type = message->type,
                                  .id = message->id,
                                  .tag = message->tag,
                                  .payload = message->payload,
-                                 .predecessor = message->predecessor,
+                                 .predecessor = predecessor,
                                  .floor = message->floor,
                                  .primary_key = message->primary_key,
                                  .deliver_at_ms = message->deliver_at_ms,

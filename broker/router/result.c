@@ -14,6 +14,7 @@
 #include "broker/router/router_state.h"
 #include "broker/router/poison.h"
 #include "broker/router/told.h"
+#include "broker/router/unregistered.h"
 #include "broker/router/unserved.h"
 #include "core/failures.h"
 
@@ -207,12 +208,18 @@ static bool has_ended_with_state(router_t *router, const message_t *message,
            type_concurrency(router, entity_type(message->entity)) > 1;
 }
 
+/* Whether the home itself has ended the message's activation: see entity_take_back. */
+static bool has_ended_here(const message_t *message)
+{
+    return message->activation != message->entity->activation && message->entity->taken_back;
+}
+
 static void take_back(router_t *router, message_t *message)
 {
     if (message->stored.flags & REQUEST_DURABLE) {
         come_back(router, message);
     } else {
-        message_lose(router, message, "another handler's defect ended the entity's state");
+        message_lose(router, message, "another handler's end has ended the entity's state");
     }
 }
 
@@ -222,6 +229,35 @@ static bool is_unhandled(const message_t *message, const message_result_t *resul
 {
     return message->stored.flags & REQUEST_DURABLE && result->status == STATUS_DEFECT &&
            result->error == FABRIC_ERROR_MALFORMED_MESSAGE;
+}
+
+/* ---- results that tell what is not known here ---- */
+
+/* Whether such a result may be right later: every home learns of types after a while, and a cluster
+ * that has just started gets its workers one after the other. What a transactional message has told
+ * is committed already, and so it stays. */
+static bool may_be_learned(const router_t *router, message_t *message)
+{
+    uint64_t now_s = router->now_ms / 1000 + 1;
+    message->unknown_s = message->unknown_s ? message->unknown_s : (uint32_t)now_s;
+    return message->stored.flags & MESSAGE_TRANSACTIONAL || unregistered_held_ms(router) > 0 ||
+           (uint32_t)now_s - message->unknown_s < TYPE_LEARNED_MS / 1000;
+}
+
+/* The message comes back as if it had not been taken, and is handled again after a pause: nobody is
+ * to blame. The entity's instance has seen a message that does not count. */
+static void put_off(router_t *router, message_t *message, const char *fault)
+{
+    entity_t *entity = message->entity;
+    char text[sizeof(fabric_schema_fault_t) + 40];
+    snprintf(text, sizeof text, "its result does not count yet: %s", fault);
+    entity_requeue(message);
+    entity_take_back(router, entity);
+    entity_refused(router, entity, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    if (message->cancelled && !message_needs_look(message)) {
+        message_finish_as_cancelled(router, message);
+    }
+    entity_tell_waits(router, entity, FABRIC_ERROR_RUNNER_NOT_REGISTERED, text);
 }
 
 /* ---- what a result says ---- */
@@ -413,14 +449,19 @@ typedef struct fault_text {
 } fault_text_t;
 
 /* Leaves in the result only what its status allows. A result that breaks the rules becomes a defect
- * with MalformedMessage, or one of the entity where it may be right the next time. */
-static void result_check(router_t *router, const runner_t *runner, const message_t *message,
+ * with MalformedMessage, or one of the entity where it might have been right the next time. false:
+ * it may still be right later, and the message was put off. */
+static bool result_check(router_t *router, const runner_t *runner, message_t *message,
                          message_result_t *result, const journal_effects_t *effects,
                          fault_text_t *text)
 {
     fabric_schema_fault_t schema_fault;
     bool passing = false;
     const char *fault = content_fault(router, message, result, effects, &schema_fault, &passing);
+    if (passing && may_be_learned(router, message)) {
+        put_off(router, message, fault);
+        return false;
+    }
     if (fault) {
         snprintf(text->text, sizeof text->text, "the worker's result: %s", fault);
         violation_note(router, runner->peer, FABRIC_ERROR_MALFORMED_MESSAGE, text->text);
@@ -437,6 +478,7 @@ static void result_check(router_t *router, const runner_t *runner, const message
     if (has_text && result->payload.size > LIMIT_TEXT_BYTES_MAX) {
         result->payload.size = LIMIT_TEXT_BYTES_MAX;
     }
+    return true;
 }
 
 /* They count from now on. */
@@ -522,15 +564,16 @@ static void receive(router_t *router, runner_t *runner, const message_result_t *
     const char *fault = not_taken ? NULL : order_fault(router, message);
     fault = fault ? fault : sequence_fault(router, message, effects);
     poison_result_came(router, runner, message);
-    if (fault && has_ended_with_state(router, message, received)) {
+    if (fault && (has_ended_with_state(router, message, received) || has_ended_here(message))) {
         take_back(router, message);
     } else if (fault) {
         refuse(router, runner, message, fault);
     } else {
         fault_text_t text;
         message_result_t result = *received;
-        result_check(router, runner, message, &result, effects, &text);
-        settle(router, message, &result, effects);
+        if (result_check(router, runner, message, &result, effects, &text)) {
+            settle(router, message, &result, effects);
+        }
     }
     entity_end_restart(entity);
     entity_dispatch(router, entity);

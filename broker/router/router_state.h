@@ -68,6 +68,7 @@ struct router {
     unregistered_t unregistered;
 
     client_t *clients;
+    client_t *outgoing_by_number;   /* the clients of outgoing messages, by their sources */
     client_t *away;                 /* the clients that are not connected, longest first */
     client_t *outgoing_clients;     /* those of outgoing messages, longest without one first; */
     client_t *outgoing_answered;    /* those that have had an answer since the last event */

@@ -20,12 +20,14 @@ static message_request_t request_of(const store_outgoing_t *message)
                                .headers = message->headers};
 }
 
-static const char *unknown(const store_outgoing_t *message, fabric_schema_fault_t *fault)
+static const char *unknown(const store_outgoing_t *message, bool type, fabric_schema_fault_t *fault)
 {
-    snprintf(
-        fault->text, sizeof fault->text, "it tells %.*s of type %.*s, which is not known here",
-        (int)(message->tag.size < 60 ? message->tag.size : 60), (const char *)message->tag.data,
-        (int)(message->type.size < 60 ? message->type.size : 60), (const char *)message->type.data);
+    int tag_size = (int)(message->tag.size < 60 ? message->tag.size : 60);
+    int type_size = (int)(message->type.size < 60 ? message->type.size : 60);
+    snprintf(fault->text, sizeof fault->text,
+             "it tells %.*s of type %.*s, and the %s is not known here", tag_size,
+             (const char *)message->tag.data, type_size, (const char *)message->type.data,
+             type ? "message" : "type");
     return fault->text;
 }
 
@@ -45,7 +47,7 @@ static const char *message_fault(router_t *router, const store_outgoing_t *messa
         type ? request_check_type(type, &request, fault) : FABRIC_ERROR_UNKNOWN_ENTITY_TYPE;
     *passing = !type || error == FABRIC_ERROR_UNKNOWN_MESSAGE;
     if (*passing) {
-        return unknown(message, fault);
+        return unknown(message, type != NULL, fault);
     }
     return error ? fault->text : NULL;
 }

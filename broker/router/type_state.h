@@ -5,6 +5,9 @@
 #include "broker/router/router.h"
 #include "core/type_description.h"
 
+/* Within so long every broker learns of a type that is registered. */
+enum { TYPE_LEARNED_MS = 60000 };
+
 typedef struct known_type {
     char name[256];
     type_description_t *description;

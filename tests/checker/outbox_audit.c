@@ -12,6 +12,9 @@
 
 enum { LINE_SIZE = 200, LANES_MAX = 16 };
 
+/* In the sequences of the call keys of such messages, as their homes store them. */
+#define OUTGOING_BIT (UINT64_C(1) << 63)
+
 typedef unsigned long long ull;
 
 typedef struct call {
@@ -343,9 +346,10 @@ void outbox_audit_row(outbox_audit_t *audit, const audit_outgoing_t *row, uint64
 /* The MESSAGEs that have a source's id in their call keys. */
 static void match(outbox_audit_t *audit, const begun_t *begun, uint64_t lane_count)
 {
-    told_t *told = begun->call.sequence > 0
-                       ? find_told(audit, begun->call.client, begun->call.sequence - 1)
-                       : NULL;
+    told_t *told =
+        begun->call.sequence > OUTGOING_BIT
+            ? find_told(audit, begun->call.client, begun->call.sequence - OUTGOING_BIT - 1)
+            : NULL;
     if (!told) {
         const begun_t *source = find_begun(audit, begun->call.client);
         if (source && source->is_message) {

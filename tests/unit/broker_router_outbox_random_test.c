@@ -200,14 +200,15 @@ static void load(world_t *world)
 static void tell_accepted_there(const world_t *world, uint32_t lane, const lane_told_t *told)
 {
     const store_outgoing_t *message = &told->copy->message;
-    store_message_t stored = {.id = {told->accepted},
-                              .shard = message->shard,
-                              .flags = REQUEST_DURABLE | REQUEST_TELL,
-                              .type = message->type,
-                              .entity = message->entity,
-                              .tag = message->tag,
-                              .payload = message->payload,
-                              .call = {message->source.value, message->key.index + 1}};
+    store_message_t stored = {
+        .id = {told->accepted},
+        .shard = message->shard,
+        .flags = REQUEST_DURABLE | REQUEST_TELL,
+        .type = message->type,
+        .entity = message->entity,
+        .tag = message->tag,
+        .payload = message->payload,
+        .call = {message->source.value, CALL_OUTGOING | (message->key.index + 1)}};
     store_reply_t reply = {.id = stored.id, .shard = stored.shard};
     driver_lookup_found(world->home->driver, lane, &stored, &reply);
 }

@@ -109,7 +109,7 @@ static decoded_record_t accepted(uint64_t which, uint64_t index, const char *pay
                               .shard = 0x10003,
                               .flags = 3,
                               .client = SOURCE + which,
-                              .sequence = index + 1,
+                              .sequence = (UINT64_C(1) << 63) + index + 1,
                               .type = fabric_bytes_of("Account"),
                               .entity = fabric_bytes_of("a"),
                               .tag = fabric_bytes_of("Pay"),

@@ -126,6 +126,13 @@ static uint64_t settled_early_of(const router_t *router, const client_t *client)
     return count;
 }
 
+/* Those of outgoing messages stand behind the others. */
+static const client_t *next_client(const router_t *router, const client_t *client)
+{
+    const client_t *next = client->by_number.next;
+    return next || client->outgoing ? next : router->outgoing_by_number;
+}
+
 static void check_clients(const router_t *router)
 {
     uint64_t bytes = 0;
@@ -134,7 +141,8 @@ static void check_clients(const router_t *router)
     uint64_t absent = 0;
     uint64_t outgoing = 0;
     size_t looked_up[LIMIT_LANES_MAX][2] = {{0}};
-    for (const client_t *client = router->clients; client; client = client->by_number.next) {
+    const client_t *client = router->clients ? router->clients : router->outgoing_by_number;
+    for (; client; client = next_client(router, client)) {
         uint64_t own = sizeof *client + check_calls(client);
         const message_t *last = NULL;
         for (const message_t *message = client->held.first; message; message = message->chain) {
@@ -159,7 +167,7 @@ static void check_clients(const router_t *router)
         absent += client->peer == NULL && !client->outgoing;
         outgoing += client->outgoing;
     }
-    for (const client_t *client = router->away; client; client = client->away_next) {
+    for (client = router->away; client; client = client->away_next) {
         away++;
     }
     router_expect("bytes of all clients", router->client_bytes, bytes);
