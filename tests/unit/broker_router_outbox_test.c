@@ -171,7 +171,8 @@ static void what_stays_in_this_broker_is_accepted_here(void **state)
     home_t *home = outbox_open(NULL);
     uint64_t id = outbox_tell_one(home, s(0), s(1)); /* accepted by the next entry */
     expect_sent(home, "");
-    lane_message_t *accepted = lane_model_find_call(&home->store, (call_key_t){id, 1});
+    lane_message_t *accepted =
+        lane_model_find_call(&home->store, (call_key_t){id, CALL_OUTGOING + 1});
     assert_non_null(accepted);
     outbox_append_ends(home);
     const lane_told_t *told = lane_told_find(home->store.told, id, 0);
@@ -195,7 +196,7 @@ static void messages_follow_the_home_of_their_target(void **state)
     assert_int_equal(lookup.calls[0].client, id);
     router_lookup_done(home->driver->router, 1, FABRIC_OK, lookup.floor, home->driver->now_ms);
     home_append(home);
-    assert_non_null(lane_model_find_call(&home->store, (call_key_t){id, 1}));
+    assert_non_null(lane_model_find_call(&home->store, (call_key_t){id, CALL_OUTGOING + 1}));
     outbox_append_ends(home);
     assert_true(lane_told_find(home->store.told, id, 0)->ended > 0);
     outbox_close(&home);
