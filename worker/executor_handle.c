@@ -158,7 +158,7 @@ static void put_reply(executor_t *executor, entity_t *entity, const message_deli
     }
     result.status = STATUS_OK;
     if (delivery_is_transactional(delivery) &&
-        !transaction_reply(executor, entity, delivery, &result)) {
+        !transaction_reply(executor, entity, delivery, &result, handling->context.told)) {
         return;
     }
     stored_put_handled(executor, entity, delivery, &result, handling->context.told);

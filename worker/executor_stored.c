@@ -55,8 +55,10 @@ static void put_reply(executor_t *executor, entity_t *entity, const message_deli
                       const message_result_t *result, const told_t *told)
 {
     if (told) {
-        const message_result_events_t with = without_effects(result);
-        put_told(executor, entity, &with, told);
+        const message_result_told_t with =
+            work_result_with_told(result, told->count, wire_writer_bytes(&told->list));
+        output_put_result_told(&executor->output, entity->ownership->source, &with,
+                               executor->now_ms);
     } else {
         result_put(executor, entity, delivery->flags, result);
     }

@@ -42,10 +42,17 @@ static void put_unknown(executor_t *executor, entity_t *entity, const message_de
 }
 
 static void put_found(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
-                      message_result_t *result)
+                      transaction_result_t *found)
 {
+    message_result_t *result = &found->result;
     result->activation = delivery->activation;
-    result_put(executor, entity, delivery->flags, result);
+    if (found->count > 0) {
+        const message_result_told_t with = work_result_with_told(result, found->count, found->told);
+        output_put_result_told(&executor->output, entity->ownership->source, &with,
+                               executor->now_ms);
+    } else {
+        result_put(executor, entity, delivery->flags, result);
+    }
     handling_count(&executor->handling.answered);
 }
 
@@ -53,7 +60,7 @@ bool transaction_enter(executor_t *executor, entity_t *entity, const message_del
 {
     transaction_name_t name = name_of(entity, delivery);
     transactions_t *transactions = executor->handling.transactions;
-    message_result_t result;
+    transaction_result_t result;
     bool found = false;
     if (!transactions || transaction_begin(transactions, &name, &found, &result) != FABRIC_OK) {
         put_unknown(executor, entity, delivery);
@@ -86,10 +93,14 @@ const char *transaction_returned(executor_t *executor, entity_t *entity,
 }
 
 bool transaction_reply(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
-                       const message_result_t *result)
+                       const message_result_t *result, const told_t *told)
 {
     transaction_name_t name = name_of(entity, delivery);
-    message_result_t committed = *result;
+    transaction_result_t committed = {.result = *result};
+    if (told) {
+        committed.count = told->count;
+        committed.told = wire_writer_bytes(&told->list);
+    }
     bool stood = false;
     if (transaction_commit(executor->handling.transactions, &name, &stood, &committed) !=
         FABRIC_OK) {

@@ -24,10 +24,11 @@ FABRIC_MUST_USE bool transaction_enter(executor_t *executor, entity_t *entity,
  * been answered, as the connection was lost. `later`: it wants to answer later. */
 const char *transaction_returned(executor_t *executor, entity_t *entity,
                                  const message_deliver_t *delivery, bool later, bool *answered);
-/* Commits the reply; false: the delivery has been answered otherwise. */
+/* Commits the reply, with what the handler has told others (NULL: nothing); false: the delivery has
+ * been answered otherwise. */
 FABRIC_MUST_USE bool transaction_reply(executor_t *executor, entity_t *entity,
                                        const message_deliver_t *delivery,
-                                       const message_result_t *result);
+                                       const message_result_t *result, const told_t *told);
 /* The message has been handled: rolls back what was not committed. */
 void transaction_leave(executor_t *executor);
 

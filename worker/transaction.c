@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/journal/outgoing.h"
 #include "core/memory.h"
 
 /* A database drops a session that is silent inside a transaction for longer. */
@@ -126,24 +127,57 @@ static void take_body(void *context, fabric_bytes_t body)
     wire_append(&self->bytes, body.data, body.size);
 }
 
-/* The result that was found, as this owner would send it. */
-static fabric_error_t read_result(transactions_t *self, const transaction_name_t *name,
-                                  message_result_t *result)
+static bool get_told(wire_reader_t *body, transaction_result_t *result)
 {
-    wire_reader_t reader = wire_reader(wire_writer_bytes(&self->bytes));
+    message_result_told_t read;
+    if (message_get_result_told(body, &read) != FABRIC_OK || read.count > STORE_OUTGOING_MAX) {
+        return false;
+    }
+    const journal_outgoing_t outgoing = {.id = 1, .count = (uint32_t)read.count, .list = read.told};
+    const message_result_events_t with = work_result_of_told(&read);
+    *result = (transaction_result_t){work_result_of_events(&with), (uint32_t)read.count, read.told};
+    return journal_outgoing_is_sound(&outgoing);
+}
+
+static bool get_result(wire_reader_t bytes, transaction_result_t *result)
+{
     wire_reader_t body;
     message_kind_t kind;
-    message_result_t read;
-    if (!frame_next(&reader, &body) || message_open(&body, &kind) != FABRIC_OK ||
-        kind != KIND_RESULT || message_get_result(&body, &read) != FABRIC_OK ||
-        read.request_id != name->request_id) {
+    if (!frame_next(&bytes, &body) || message_open(&body, &kind) != FABRIC_OK) {
+        return false;
+    }
+    *result = (transaction_result_t){.count = 0};
+    return kind == KIND_RESULT_TOLD
+               ? get_told(&body, result)
+               : kind == KIND_RESULT && message_get_result(&body, &result->result) == FABRIC_OK;
+}
+
+/* The result that was found, as this owner would send it. */
+static fabric_error_t read_result(transactions_t *self, const transaction_name_t *name,
+                                  transaction_result_t *result)
+{
+    transaction_result_t read;
+    if (!get_result(wire_reader(wire_writer_bytes(&self->bytes)), &read) ||
+        read.result.request_id != name->request_id) {
         return reason_set(&self->reason, FABRIC_ERROR_MALFORMED_MESSAGE,
                           "the result that stands in direct_result cannot be read");
     }
-    read.home_epoch = name->token.home_epoch;
-    read.owner_sequence = name->token.owner_sequence;
+    read.result.home_epoch = name->token.home_epoch;
+    read.result.owner_sequence = name->token.owner_sequence;
     *result = read;
     return FABRIC_OK;
+}
+
+static void put_result(transactions_t *self, const transaction_result_t *result)
+{
+    wire_writer_reset(&self->bytes);
+    if (result->count > 0) {
+        const message_result_told_t with =
+            work_result_with_told(&result->result, result->count, result->told);
+        message_put_result_told(&self->bytes, &with);
+    } else {
+        message_put_result(&self->bytes, &result->result);
+    }
 }
 
 /* ---- transactions ---- */
@@ -164,7 +198,7 @@ static fabric_error_t begin(transactions_t *self, const transaction_name_t *name
 }
 
 fabric_error_t transaction_begin(transactions_t *self, const transaction_name_t *name, bool *found,
-                                 message_result_t *result)
+                                 transaction_result_t *result)
 {
     self->reason.text[0] = '\0';
     fabric_error_t error = begin(self, name, found);
@@ -202,12 +236,11 @@ const char *transaction_fault(transactions_t *self, bool *lost)
 }
 
 fabric_error_t transaction_commit(transactions_t *self, const transaction_name_t *name,
-                                  bool *stored, message_result_t *result)
+                                  bool *stored, transaction_result_t *result)
 {
     store_owner_t owner = owner_of(self, name);
     self->reason.text[0] = '\0';
-    wire_writer_reset(&self->bytes);
-    message_put_result(&self->bytes, result);
+    put_result(self, result);
     self->open = false;
     *stored = false;
     fabric_error_t error = failed(self, self->store->driver->direct_commit(

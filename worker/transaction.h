@@ -2,7 +2,8 @@
  * first one comes, and again after a loss. Its functions block for as long as the database does,
  * at most the timeouts of the configuration for each statement.
  *
- * What is stored of a message is the bytes of the result, as they go to the home.
+ * What is stored of a message is the bytes of the result, as they go to the home: RESULT, or
+ * RESULT_TOLD where its handler has told others something.
  *
  * Threading: one thread at a time.
  */
@@ -38,11 +39,18 @@ typedef struct transaction_name {
     fabric_bytes_t type;
 } transaction_name_t;
 
+/* What commits with the rows. */
+typedef struct transaction_result {
+    message_result_t result;
+    uint32_t count;      /* of what the handler has told others; 0: nothing */
+    fabric_bytes_t told; /* see core/journal/outgoing.h */
+} transaction_result_t;
+
 /* Begins the transaction, unless a result stands: then *found, and `result` has it, with views that
  * are valid until the next call. An error: nothing is open, and transaction_reason() says why. */
 FABRIC_MUST_USE fabric_error_t transaction_begin(transactions_t *transactions,
                                                  const transaction_name_t *name, bool *found,
-                                                 message_result_t *result);
+                                                 transaction_result_t *result);
 /* The connection of the database's client library; NULL: no transaction is open. */
 void *transaction_connection(const transactions_t *transactions);
 /* What its handler has done to the transaction that it must not do; NULL: nothing. `*lost`: the
@@ -52,7 +60,7 @@ const char *transaction_fault(transactions_t *transactions, bool *lost);
  * Nothing is open afterwards. An error: it is not known whether it was committed. */
 FABRIC_MUST_USE fabric_error_t transaction_commit(transactions_t *transactions,
                                                   const transaction_name_t *name, bool *stored,
-                                                  message_result_t *result);
+                                                  transaction_result_t *result);
 /* Rolls back what is open. */
 void transaction_end(transactions_t *transactions);
 const char *transaction_reason(const transactions_t *transactions);

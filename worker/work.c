@@ -168,6 +168,24 @@ message_result_events_t work_result_of_told(const message_result_told_t *result)
     };
 }
 
+message_result_told_t work_result_with_told(const message_result_t *result, uint32_t count,
+                                            fabric_bytes_t told)
+{
+    static const uint8_t no_events[] = {0x90};
+    return (message_result_told_t){.shard = result->shard,
+                                   .home_epoch = result->home_epoch,
+                                   .owner_sequence = result->owner_sequence,
+                                   .activation = result->activation,
+                                   .request_id = result->request_id,
+                                   .status = result->status,
+                                   .error = result->error,
+                                   .code = result->code,
+                                   .payload = result->payload,
+                                   .events = fabric_bytes(no_events, sizeof no_events),
+                                   .count = count,
+                                   .told = told};
+}
+
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source)
 {
     work_output_t *output = (work_output_t *)memory_allocate_zeroed(1, sizeof *output);

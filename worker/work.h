@@ -125,6 +125,9 @@ message_result_t work_result(const message_deliver_t *delivery, uint64_t status,
 message_result_t work_result_of_state(const message_result_state_t *result);
 message_result_t work_result_of_events(const message_result_events_t *result);
 message_result_events_t work_result_of_told(const message_result_told_t *result);
+/* The result with what its handler has told others, and with neither a state nor events. */
+message_result_told_t work_result_with_told(const message_result_t *result, uint32_t count,
+                                            fabric_bytes_t told);
 
 typedef enum work_output_kind {
     OUTPUT_RESULTS, /* encoded messages */

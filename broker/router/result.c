@@ -338,6 +338,12 @@ static uint64_t bytes_of(const message_result_t *result, const journal_effects_t
            effects->outgoing.list.size + (uint64_t)effects->outgoing.count * TOLD_SHARD_BYTES;
 }
 
+/* Its worker has checked it, and committed it with the rows of the handler. */
+static bool is_committed(const message_t *message, const message_result_t *result)
+{
+    return message->stored.flags & MESSAGE_TRANSACTIONAL && result->status == STATUS_OK;
+}
+
 /* As effects_fault, of what the handler has told others. */
 static const char *outgoing_fault(router_t *router, const message_t *message,
                                   const message_result_t *result, const journal_effects_t *effects,
@@ -349,7 +355,9 @@ static const char *outgoing_fault(router_t *router, const message_t *message,
     if (bytes_of(result, effects) > JOURNAL_RECORD_BYTES_MAX - RECORD_REST_BYTES) {
         return "what it tells others is over its limits";
     }
-    return told_fault(router, message->stored.type, &effects->outgoing, fault, passing);
+    return is_committed(message, result)
+               ? told_committed_fault(router, &effects->outgoing, fault, passing)
+               : told_fault(router, message->stored.type, &effects->outgoing, fault, passing);
 }
 
 /* Whether it brings anything but what the handler has told others. */
@@ -439,9 +447,10 @@ static const char *content_fault(router_t *router, const message_t *message,
     if (typed && !failure_fits(router, message, result, fault)) {
         return fault->text;
     }
-    bool committed = message->stored.flags & MESSAGE_TRANSACTIONAL; /* its worker has checked it */
-    return ok && !committed && !reply_fits(router, message, result->payload, fault) ? fault->text
-                                                                                    : NULL;
+    return ok && !is_committed(message, result) &&
+                   !reply_fits(router, message, result->payload, fault)
+               ? fault->text
+               : NULL;
 }
 
 typedef struct fault_text {
@@ -458,6 +467,11 @@ static bool result_check(router_t *router, const runner_t *runner, message_t *me
     fabric_schema_fault_t schema_fault;
     bool passing = false;
     const char *fault = content_fault(router, message, result, effects, &schema_fault, &passing);
+    if (passing && is_committed(message, result)) { /* it comes back, to be looked for */
+        result->status = STATUS_NOT_TAKEN;
+        result->error = FABRIC_ERROR_PERSISTENCE;
+        return true;
+    }
     if (passing && may_be_learned(router, message)) {
         put_off(router, message, fault);
         return false;

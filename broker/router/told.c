@@ -31,16 +31,24 @@ static const char *unknown(const store_outgoing_t *message, bool type, fabric_sc
     return fault->text;
 }
 
-static const char *message_fault(router_t *router, const store_outgoing_t *message,
-                                 fabric_schema_fault_t *fault, bool *passing)
+/* What is wrong with a message whatever its type is; NULL: nothing. */
+static const char *form_fault(const store_outgoing_t *message)
 {
     const message_request_t request = request_of(message);
     const char *text = "";
     if (message->flags != (REQUEST_DURABLE | REQUEST_TELL) || message->deliver_at_ms < 0) {
         return "it tells something that is no durable message without a reply";
     }
-    if (request_check(&request, &text)) {
-        return text;
+    return request_check(&request, &text) ? text : NULL;
+}
+
+static const char *message_fault(router_t *router, const store_outgoing_t *message,
+                                 fabric_schema_fault_t *fault, bool *passing)
+{
+    const message_request_t request = request_of(message);
+    const char *wrong = form_fault(message);
+    if (wrong) {
+        return wrong;
     }
     const known_type_t *type = type_find(router, message->type);
     fabric_error_t error =
@@ -65,6 +73,21 @@ const char *told_fault(router_t *router, fabric_bytes_t source_type,
     const char *wrong = NULL;
     while (!wrong && journal_outgoing_next(&reader, &message)) {
         wrong = message_fault(router, &message, fault, passing);
+    }
+    return wrong;
+}
+
+const char *told_committed_fault(router_t *router, const journal_outgoing_t *outgoing,
+                                 fabric_schema_fault_t *fault, bool *passing)
+{
+    journal_outgoing_reader_t reader = journal_outgoing_open(outgoing);
+    store_outgoing_t message;
+    const char *wrong = NULL;
+    while (!wrong && journal_outgoing_next(&reader, &message)) {
+        const known_type_t *type = type_find(router, message.type);
+        wrong = form_fault(&message);
+        *passing = !wrong && !(type && type_description_message(type->description, message.tag));
+        wrong = *passing ? unknown(&message, type != NULL, fault) : wrong;
     }
     return wrong;
 }

@@ -12,6 +12,10 @@
 const char *told_fault(router_t *router, fabric_bytes_t source_type,
                        const journal_outgoing_t *outgoing, fabric_schema_fault_t *fault,
                        bool *passing);
+/* The same of what a worker has committed. It is taken as long as it can be kept: what its target
+ * does not take any more becomes a dead letter of its own. */
+const char *told_committed_fault(router_t *router, const journal_outgoing_t *outgoing,
+                                 fabric_schema_fault_t *fault, bool *passing);
 /* A copy of them, without a fault, for the message whose handler has told them: each with its
  * shard, which workers do not know. */
 told_value_t *told_keep(router_t *router, const message_t *message,

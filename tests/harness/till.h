@@ -7,6 +7,7 @@
 
 #define TILL_TYPE   "Till"
 #define TILL_MODULE "../tests/till_module.so"
+#define TILL_TOLD   "told"
 /* Without a key: a message that is handled twice has two rows. */
 #define TILL_TABLE                                                                                 \
     "CREATE TABLE till_row (till VARBINARY(255) NOT NULL, amount BIGINT NOT NULL) ENGINE = InnoDB"
@@ -21,7 +22,9 @@ typedef enum till_course {
     TILL_ROLL_BACK,   /* rolls back by itself, and replies */
     TILL_DEFINE,      /* makes a table, and replies */
     TILL_LEAVE,       /* leaves a result unread, and replies */
-    TILL_LATER        /* wants to answer later */
+    TILL_LATER,       /* wants to answer later */
+    TILL_TELL,        /* tells TILL_TOLD to book the same, and replies */
+    TILL_TELL_FAIL    /* tells it, and fails */
 } till_course_t;
 
 typedef struct till_entry {

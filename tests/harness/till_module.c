@@ -1,4 +1,5 @@
 /* The entity type Till: see till.h. Built as a module for fabric-worker. */
+#include <fabric/ask.h>
 #include <fabric/worker.h>
 
 #include <mysql.h>
@@ -35,6 +36,14 @@ static bool read_sum(MYSQL *mysql, const char *name, int64_t *sum)
         mysql_free_result(result);
     }
     return found;
+}
+
+static bool tell(fabric_context_t *context, int64_t amount)
+{
+    const till_entry_t entry = {amount, TILL_REPLY};
+    const fabric_tell_t told = {
+        .entity = fabric_entity(TILL_TYPE, TILL_TOLD), .message = &till_book, .request = &entry};
+    return fabric_tell(context, &told) == FABRIC_OK;
 }
 
 static fabric_result_t book(fabric_context_t *context, void *state, const void *request,
@@ -76,6 +85,11 @@ static fabric_result_t book(fabric_context_t *context, void *state, const void *
     case TILL_LATER:
         (void)fabric_later(context);
         return FABRIC_PENDING;
+    case TILL_TELL:
+        return tell(context, entry->amount) ? FABRIC_REPLY : FABRIC_DEFECT;
+    case TILL_TELL_FAIL:
+        return tell(context, entry->amount) ? fabric_fail(context, 7, "not this one")
+                                            : FABRIC_DEFECT;
     }
     return FABRIC_DEFECT;
 }
@@ -91,5 +105,5 @@ static fabric_result_t ping(fabric_context_t *context, void *state, const void *
 
 static const fabric_handler_t handlers[] = {{&till_book, book}, {&till_ping, ping}};
 static const fabric_entity_type_t till = {
-    .name = TILL_TYPE, .handlers = handlers, .handler_count = 2};
+    .name = TILL_TYPE, .handlers = handlers, .handler_count = 2, .tells = true};
 FABRIC_MODULE(&till);

@@ -191,9 +191,10 @@ static void on_end(void *context, const fabric_outcome_t *outcome, fabric_bytes_
     call->ended = true;
 }
 
-static void begin_call(testbed_t *bed, const char *id)
+static void begin_call(testbed_t *bed, const char *id, till_course_t course)
 {
-    static till_entry_t entry = {5, TILL_REPLY};
+    static till_entry_t entry;
+    entry = (till_entry_t){5, (uint32_t)course};
     fabric_call_t call = {.entity = fabric_entity(TILL_TYPE, id),
                           .message = &till_book,
                           .request = &entry,
@@ -220,12 +221,12 @@ static void wait_for_end(process_t *process)
 }
 
 /* A worker dies at the point with a message at hand; another one comes. */
-static void die_at(testbed_t *bed, const char *crash)
+static void die_at(testbed_t *bed, const char *crash, till_course_t course)
 {
     start(bed, 1, 0);
     add_crashing_worker(bed, crash);
     testbed_wait_ready(bed, 1);
-    begin_call(bed, "a");
+    begin_call(bed, "a", course);
     wait_for_end(&bed->cluster.workers[0]);
     testbed_add_worker(bed);
     wait_for_call(bed);
@@ -236,12 +237,46 @@ static void die_at(testbed_t *bed, const char *crash)
 
 static void a_worker_dies_before_its_commit(void **state)
 {
-    die_at(*state, "direct.inside:1");
+    die_at(*state, "direct.inside:1", TILL_REPLY);
 }
 
 static void a_worker_dies_between_its_commit_and_its_result(void **state)
 {
-    die_at(*state, "direct.after:1");
+    die_at(*state, "direct.after:1", TILL_REPLY);
+}
+
+/* ---- what handlers tell others ---- */
+
+static bool was_told(void *context)
+{
+    return rows_of(context, TILL_TOLD) > 0;
+}
+
+static void expect_told_once(testbed_t *bed)
+{
+    testbed_wait_until(bed, was_told, bed, "what was told");
+    wait_tidy(bed);
+    assert_int_equal(rows_of(bed, TILL_TOLD), 1);
+    assert_int_equal(add(bed, TILL_TOLD, 1), 6);
+}
+
+static void what_is_told_commits_with_the_rows(void **state)
+{
+    testbed_t *bed = *state;
+    till_sum_t sum;
+    fabric_outcome_t outcome;
+    start(bed, 1, 1);
+    expect_failure(bed, "fails", TILL_TELL_FAIL, FABRIC_ERROR_ENTITY_FAILURE, "not this one", 0);
+    assert_int_equal(book(bed, "a", 5, TILL_TELL, &sum, &outcome), FABRIC_OK);
+    assert_int_equal(rows_of(bed, "a"), 1);
+    expect_told_once(bed);
+}
+
+/* The rows are there, and what was told is in the result that the next worker finds. */
+static void what_was_told_is_sent_when_the_worker_dies(void **state)
+{
+    die_at(*state, "direct.after:1", TILL_TELL);
+    expect_told_once(*state);
 }
 
 /* The result stands, and the home counts the death of the worker as the last one that the message
@@ -277,7 +312,7 @@ static void a_frozen_worker_does_not_commit(void **state)
     start(bed, 1, 0);
     add_crashing_worker(bed, "direct.inside:1:freeze");
     testbed_wait_ready(bed, 1);
-    begin_call(bed, "a");
+    begin_call(bed, "a", TILL_REPLY);
     testbed_add_worker(bed);
     wait_for_call(bed); /* by the other one */
     assert_int_equal(rows_of(bed, "a"), 1);
@@ -368,6 +403,9 @@ int main(void)
         {"a_worker_dies_before_its_commit", a_worker_dies_before_its_commit, TESTBED_MYSQL},
         {"a_worker_dies_between_its_commit_and_its_result",
          a_worker_dies_between_its_commit_and_its_result, TESTBED_MYSQL},
+        {"what_is_told_commits_with_the_rows", what_is_told_commits_with_the_rows, TESTBED_MYSQL},
+        {"what_was_told_is_sent_when_the_worker_dies", what_was_told_is_sent_when_the_worker_dies,
+         TESTBED_MYSQL},
         {"a_message_that_was_committed_is_not_given_up",
          a_message_that_was_committed_is_not_given_up, TESTBED_MYSQL},
         {"a_frozen_worker_does_not_commit", a_frozen_worker_does_not_commit, TESTBED_MYSQL},

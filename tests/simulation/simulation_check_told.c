@@ -12,6 +12,9 @@
 #include "tests/simulation/simulation_processes.h"
 #include "worker/work.h"
 
+/* In the stored call keys of messages that handlers have told. */
+#define OUTGOING_BIT (UINT64_C(1) << 63)
+
 enum {
     TELLS_OF = 4,  /* durable messages: of so many one tells others something */
     TOLD_MAX = 3,  /* so many at most */
@@ -184,7 +187,7 @@ uint32_t check_told_accepted(const store_message_t *message)
                    number, call->teller, run->call);
     }
     if (message->call.client != run->request_id ||
-        message->call.sequence != call->told_index + 1u) {
+        message->call.sequence != (OUTGOING_BIT | (call->told_index + 1u))) {
         world_fail("I8: message %u is accepted under the call key (%llu,%llu) of another one",
                    number, (ull)message->call.client, (ull)message->call.sequence);
     }

@@ -649,6 +649,101 @@ static void a_transactional_message_is_never_ended_by_it(void **state)
     driver_close(&bench.driver);
 }
 
+/* ---- results that were committed ---- */
+
+static bench_t open_committing(void)
+{
+    router_config_t config;
+    driver_config(&config);
+    config.attempts_max = 2;
+    bench_t bench = {.next = 1};
+    driver_told = DRIVER_TOLD_USUALLY;
+    driver_told.transactional = true; /* and its description does not say here that it tells */
+    bench.driver = driver_new(&config);
+    driver_homes(bench.driver, NULL);
+    driver_told = DRIVER_TOLD_USUALLY;
+    driver_client(bench.driver, "c", 1);
+    driver_worker(bench.driver, "w", 9);
+    driver_ask(bench.driver, "c", 1, "a", REQUEST_DURABLE);
+    driver_commit(bench.driver);
+    return bench;
+}
+
+static void tell_message(bench_t *bench, const message_deliver_t *delivery,
+                         const store_outgoing_t *message)
+{
+    wire_writer_t list = {0};
+    message_result_told_t result = result_of(delivery);
+    journal_outgoing_put(&list, message);
+    result.count = 1;
+    result.told = wire_writer_bytes(&list);
+    send_told(bench, &result);
+    wire_writer_destroy(&list);
+}
+
+/* More often than there may be attempts. Nothing but the result that was committed ends the
+ * message. */
+static void a_committed_result_waits_for_unknown_types(void **state)
+{
+    (void)state;
+    bench_t bench = open_committing();
+    store_outgoing_t message = note_of("b");
+    message.type = fabric_bytes_of("Listener");
+    const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
+    uint64_t id = delivery->request_id;
+    for (uint64_t i = 2; i <= 6; i++) {
+        tell_message(&bench, delivery, &message);
+        driver_commit(bench.driver);
+        assert_int_equal(driver_count(bench.driver, "c", KIND_REPLY), 0);
+        pass(&bench, 20000);
+        delivery = driver_delivered(bench.driver, "w", id, i);
+        assert_int_equal(delivery->attempt, 1);
+        assert_int_equal(delivery->flags, REQUEST_DURABLE | MESSAGE_TRANSACTIONAL);
+    }
+    driver_type(bench.driver, "Listener");
+    store_outgoing_t other = message;
+    other.tag = fabric_bytes_of("New");
+    tell_message(&bench, delivery, &other);
+    pass(&bench, 20000);
+    delivery = driver_delivered(bench.driver, "w", id, 7);
+    tell_message(&bench, delivery, &message);
+    driver_commit(bench.driver);
+    assert_int_equal(driver_replied(bench.driver, "c", 1)->status, STATUS_OK);
+    assert_int_equal(driver_counters(bench.driver).dead_letters, 0);
+    driver_close(&bench.driver);
+}
+
+/* It is the told message that becomes a dead letter, when its target does not take it. */
+static void a_committed_result_is_not_checked_by_schemas(void **state)
+{
+    (void)state;
+    bench_t bench = open_committing();
+    store_outgoing_t message = note_of("b");
+    message.payload = fabric_bytes("\x91\x01", 2);
+    const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
+    uint32_t lane = lane_of_a(&bench, delivery);
+    tell_message(&bench, delivery, &message);
+    const lane_batch_t *batch = driver_take_batch(bench.driver, lane);
+    assert_int_equal(batch->end_count, 1);
+    assert_int_equal(batch->ends[0].outgoing->count, 1);
+    driver_batch_done(bench.driver, lane);
+    assert_int_equal(driver_replied(bench.driver, "c", 1)->status, STATUS_OK);
+    driver_close(&bench.driver);
+}
+
+/* No worker of ours commits that. */
+static void a_committed_result_has_to_be_storable(void **state)
+{
+    (void)state;
+    bench_t bench = open_committing();
+    store_outgoing_t message = note_of("b");
+    message.flags = REQUEST_DURABLE;
+    tell_message(&bench, driver_delivery(bench.driver, "w"), &message);
+    driver_commit(bench.driver);
+    assert_int_equal(driver_replied(bench.driver, "c", 1)->error, FABRIC_ERROR_MALFORMED_MESSAGE);
+    driver_close(&bench.driver);
+}
+
 static void a_second_result_tells_nothing(void **state)
 {
     (void)state;
@@ -701,6 +796,9 @@ int main(void)
         cmocka_unit_test(a_cancelled_one_ends),
         cmocka_unit_test(a_type_that_stays_unknown_makes_a_defect),
         cmocka_unit_test(a_transactional_message_is_never_ended_by_it),
+        cmocka_unit_test(a_committed_result_waits_for_unknown_types),
+        cmocka_unit_test(a_committed_result_is_not_checked_by_schemas),
+        cmocka_unit_test(a_committed_result_has_to_be_storable),
         cmocka_unit_test(a_second_result_tells_nothing),
         cmocka_unit_test(a_lane_that_is_lost_forgets_it),
     };

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fabric/ask.h>
 #include <fabric/testing.h>
 
+#include "core/journal/outgoing.h"
 #include "core/memory.h"
 #include "tests/unit/executor_driver.h"
 
@@ -406,6 +408,152 @@ static void other_messages_need_no_database(void **state)
     expect_unknown(d, 2);
 }
 
+/* ---- what handlers tell others ---- */
+
+enum tell_course { TELL_REPLY, TELL_FAIL, TELL_BREAK };
+static enum tell_course tell_course;
+static int tells;
+static const fabric_message_type_t note = {
+    .tag = "Note", .request = &exec_amount_schema, .reply = &exec_amount_schema, .durable = true};
+
+static fabric_result_t tell_twice(fabric_context_t *context, void *state, const void *request,
+                                  void *reply)
+{
+    const fabric_tell_t tell = {
+        .entity = fabric_entity("Listener", "l"), .message = &note, .request = request};
+    (void)state;
+    tells++;
+    assert_int_equal(fabric_tell(context, &tell), FABRIC_OK);
+    assert_int_equal(fabric_tell(context, &tell), FABRIC_OK);
+    ((exec_amount_t *)reply)->amount = 7;
+    return tell_course == TELL_REPLY  ? FABRIC_REPLY
+           : tell_course == TELL_FAIL ? fabric_fail(context, 1, "no")
+                                      : fabric_defect(context, "it broke");
+}
+
+static executor_driver_t *open_telling(void **state)
+{
+    static const fabric_message_type_t add = {.tag = "Add",
+                                              .request = &exec_amount_schema,
+                                              .reply = &exec_amount_schema,
+                                              .durable = true,
+                                              .transactional = true};
+    static const fabric_handler_t handlers[] = {{&add, tell_twice}};
+    static const fabric_entity_type_t type = {
+        .name = "Sum", .handlers = handlers, .handler_count = 1, .tells = true};
+    executor_driver_t *d = (executor_driver_t *)*state;
+    tell_course = TELL_REPLY;
+    tells = 0;
+    exec_replace_type(d, &type);
+    exec_begin(d, 1);
+    return d;
+}
+
+/* The result goes out with both messages. */
+static void expect_told(executor_driver_t *d, uint64_t request_id, uint64_t activation)
+{
+    message_result_t result;
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.request_id, request_id);
+    assert_int_equal(result.status, STATUS_OK);
+    assert_int_equal(result.owner_sequence, 1);
+    assert_int_equal(result.activation, activation);
+    assert_memory_equal(result.payload.data, "\x91\x07", 2);
+    assert_int_equal(d->outgoing_count, 2);
+    const journal_outgoing_t list = {
+        .id = 1, .count = 2, .list = fabric_bytes(d->outgoing, d->outgoing_size)};
+    assert_true(journal_outgoing_is_sound(&list));
+    journal_outgoing_reader_t reader = journal_outgoing_open(&list);
+    store_outgoing_t message;
+    for (int i = 0; i < 2; i++) {
+        assert_true(journal_outgoing_next(&reader, &message));
+        assert_true(fabric_bytes_equal(message.tag, fabric_bytes_of("Note")));
+        assert_true(fabric_bytes_equal(message.entity, fabric_bytes_of("l")));
+    }
+    exec_expect_no_result(d);
+    d->outgoing_count = 0;
+}
+
+static void what_is_told_is_committed(void **state)
+{
+    executor_driver_t *d = open_telling(state);
+    give(d, "Add", 0);
+    assert_int_equal(fake.commits_made, 1);
+    expect_told(d, 1, 1);
+    d->request_id--; /* the home asks again, and then only looks */
+    give_again(d, 2, 0);
+    expect_told(d, 1, 2);
+    d->request_id--;
+    give_again(d, 3, DELIVER_LOOK);
+    expect_told(d, 1, 3);
+    assert_int_equal(tells, 1);
+    assert_int_equal(fake.commits_made, 1);
+}
+
+static void what_was_told_outlives_a_lost_commit(void **state)
+{
+    executor_driver_t *d = open_telling(state);
+    fake.commit = FABRIC_ERROR_STORE_UNKNOWN;
+    fake.commits = true;
+    give(d, "Add", 0);
+    expect_unknown(d, 1);
+    assert_int_equal(d->outgoing_count, 0);
+    d->request_id--;
+    give_again(d, 2, 0);
+    expect_told(d, 1, 2);
+    assert_int_equal(tells, 1);
+    fake.size = 0;
+    fake.commit = FABRIC_ERROR_STORE_REJECTED; /* somebody else has committed */
+    give_again(d, 3, 0);
+    expect_told(d, 2, 3);
+}
+
+static void what_rolls_back_tells_nothing(void **state)
+{
+    executor_driver_t *d = open_telling(state);
+    tell_course = TELL_FAIL;
+    give(d, "Add", 0);
+    exec_expect(d, 1, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
+    tell_course = TELL_BREAK;
+    give(d, "Add", 0);
+    exec_expect(d, 2, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+    tell_course = TELL_REPLY;
+    fake.commit = FABRIC_ERROR_FENCED;
+    give_again(d, 2, 0);
+    expect_unknown(d, 3);
+    assert_int_equal(d->outgoing_count, 0);
+    assert_int_equal(tells, 3);
+    assert_int_equal(fake.commits_made, 0);
+    assert_int_equal(fake.size, 0);
+}
+
+static void a_list_that_cannot_be_read_is_not_sent(void **state)
+{
+    executor_driver_t *d = open_telling(state);
+    const message_result_t result = {
+        .shard = EXECUTOR_DRIVER_SHARD, .request_id = 1, .payload = fabric_bytes("\x91\x2a", 2)};
+    wire_writer_t list = {0};
+    const store_outgoing_t message = {.type = fabric_bytes_of("Listener"),
+                                      .entity = fabric_bytes_of("l"),
+                                      .tag = fabric_bytes_of("Note")};
+    journal_outgoing_put(&list, &message);
+    for (uint32_t count = 0; count <= 2; count++) { /* one is right */
+        wire_writer_t writer = {0};
+        const message_result_told_t with =
+            work_result_with_told(&result, count, wire_writer_bytes(&list));
+        message_put_result_told(&writer, &with);
+        memcpy(fake.body, writer.data, writer.size);
+        fake.size = writer.size;
+        wire_writer_destroy(&writer);
+        d->request_id = 0;
+        give_again(d, count + 1, 0);
+        exec_expect(d, 1, count == 1 ? STATUS_OK : STATUS_NOT_TAKEN,
+                    count == 1 ? FABRIC_OK : FABRIC_ERROR_PERSISTENCE);
+    }
+    wire_writer_destroy(&list);
+    assert_int_equal(tells, 0);
+}
+
 /* ---- tests of an entity alone ---- */
 
 static void *connection_seen;
@@ -467,6 +615,10 @@ int main(void)
         TEST(the_database_of_another_cluster_is_refused),
         TEST(a_result_that_cannot_be_read_is_not_sent),
         TEST(other_messages_need_no_database),
+        TEST(what_is_told_is_committed),
+        TEST(what_was_told_outlives_a_lost_commit),
+        TEST(what_rolls_back_tells_nothing),
+        TEST(a_list_that_cannot_be_read_is_not_sent),
         cmocka_unit_test(a_test_gives_a_connection_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
