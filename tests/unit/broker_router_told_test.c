@@ -1,90 +1,19 @@
 /* Results whose handlers have told other entities something, at their home: which of them count,
  * and what is appended of them. */
-#include "tests/unit/events_bench.h"
-
 #include "core/limits.h"
-
-/* Entity "a" of a type that tells, and stores nothing itself. */
-static bench_t open_telling_with(const router_config_t *config)
-{
-    bench_t bench = {.next = 1};
-    driver_told = DRIVER_TOLD_USUALLY;
-    driver_told.options.tells = true;
-    bench.driver = driver_new(config);
-    driver_homes(bench.driver, NULL);
-    driver_told = DRIVER_TOLD_USUALLY;
-    driver_client(bench.driver, "c", 1);
-    driver_worker(bench.driver, "w", 9);
-    return bench;
-}
-
-static bench_t open_telling(void)
-{
-    router_config_t config;
-    driver_config(&config);
-    return open_telling_with(&config);
-}
-
-static store_outgoing_t note_of(const char *id)
-{
-    static const uint8_t item[] = {0x92, 0xa1, 'x', 0x01};
-    return (store_outgoing_t){.flags = REQUEST_DURABLE | REQUEST_TELL,
-                              .type = fabric_bytes_of("Counter"),
-                              .entity = fabric_bytes_of(id),
-                              .tag = fabric_bytes_of("Add"),
-                              .payload = fabric_bytes(item, sizeof item)};
-}
-
-static message_result_told_t result_of(const message_deliver_t *delivery)
-{
-    return (message_result_told_t){.shard = delivery->shard,
-                                   .home_epoch = delivery->home_epoch,
-                                   .owner_sequence = delivery->owner_sequence,
-                                   .activation = delivery->activation,
-                                   .request_id = delivery->request_id,
-                                   .payload = fabric_bytes("\x92\xa1x\x01", 4),
-                                   .events = fabric_bytes("\x90", 1)};
-}
-
-static void send_told(bench_t *bench, const message_result_told_t *result)
-{
-    driver_send(bench->driver, "w", result_told, result);
-    driver_check(bench->driver);
-}
-
-/* The worker answers a delivery, and its handler has told these entities. */
-static void tell(bench_t *bench, const message_deliver_t *delivery, const char *const *ids,
-                 uint32_t count)
-{
-    wire_writer_t list = {0};
-    message_result_told_t result = result_of(delivery);
-    for (uint32_t i = 0; i < count; i++) {
-        const store_outgoing_t message = note_of(ids[i]);
-        journal_outgoing_put(&list, &message);
-    }
-    result.count = count;
-    result.told = wire_writer_bytes(&list);
-    send_told(bench, &result);
-    wire_writer_destroy(&list);
-}
-
-/* Of entity "a". */
-static uint32_t lane_of_a(const bench_t *bench, const message_deliver_t *delivery)
-{
-    return shard_id_number((shard_id_t){(uint32_t)delivery->shard}) % bench->driver->config.lanes;
-}
+#include "tests/unit/told_bench.h"
 
 static void what_was_told_is_appended_with_the_result(void **state)
 {
     (void)state;
-    bench_t bench = open_telling();
+    bench_t bench = told_bench();
     driver_ask(bench.driver, "c", 1, "a", REQUEST_DURABLE);
     driver_commit(bench.driver);
     const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-    tell(&bench, delivery, (const char *const[]){"b", "c"}, 2);
+    told_tell(&bench, delivery, (const char *const[]){"b", "c"}, 2);
     assert_true(bench.driver->router->told_bytes > 0);
     assert_int_equal(driver_count(bench.driver, "c", KIND_REPLY), 0);
-    uint32_t lane = lane_of_a(&bench, delivery);
+    uint32_t lane = told_lane_of_a(&bench, delivery);
     const lane_batch_t *batch = driver_take_batch(bench.driver, lane);
     assert_int_equal(batch->end_count, 1);
     const batch_end_t *end = &batch->ends[0];
@@ -119,7 +48,7 @@ static void ids_grow_from_entry_to_entry(void **state)
     router_config_t config;
     driver_config(&config);
     config.batch_items_max = 2;
-    bench_t bench = open_telling_with(&config);
+    bench_t bench = told_bench_with(&config);
     uint32_t lane = 0;
     uint64_t last_id = 0;
     for (uint64_t i = 1; i <= 5; i++) {
@@ -128,12 +57,12 @@ static void ids_grow_from_entry_to_entry(void **state)
     }
     for (int i = 0; i < 5; i++) {
         const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-        lane = lane_of_a(&bench, delivery);
+        lane = told_lane_of_a(&bench, delivery);
         if (i == 1) { /* one without any in between */
             driver_result_with(bench.driver, "w", delivery, STATUS_OK, FABRIC_OK,
                                fabric_bytes("\x92\xa1x\x01", 4));
         } else {
-            tell(&bench, delivery, (const char *const[]){"b"}, 1);
+            told_tell(&bench, delivery, (const char *const[]){"b"}, 1);
         }
     }
     for (int i = 0; i < 3; i++) {
@@ -182,11 +111,11 @@ static bench_t open_storing(fabric_schema_t *event)
 static const batch_end_t *tell_with(bench_t *bench, message_result_told_t *result)
 {
     wire_writer_t list = {0};
-    const store_outgoing_t message = note_of("b");
+    const store_outgoing_t message = told_note("b");
     journal_outgoing_put(&list, &message);
     result->count = 1;
     result->told = wire_writer_bytes(&list);
-    send_told(bench, result);
+    told_send(bench, result);
     wire_writer_destroy(&list);
     const lane_batch_t *batch = driver_take_batch(bench->driver, bench->lane);
     assert_non_null(batch);
@@ -199,14 +128,14 @@ static void states_and_events_go_along(void **state)
 {
     (void)state;
     bench_t bench = open_storing(NULL);
-    message_result_told_t result = result_of(driver_delivery(bench.driver, "w"));
+    message_result_told_t result = told_result(driver_delivery(bench.driver, "w"));
     result.version = 1;
     result.state = bytes_of(5);
     const batch_end_t *end = tell_with(&bench, &result);
     assert_true(fabric_bytes_equal(end->state->state, bytes_of(5)));
     driver_batch_done(bench.driver, bench.lane);
     ask(&bench, REQUEST_DURABLE);
-    result = result_of(driver_delivery(bench.driver, "w"));
+    result = told_result(driver_delivery(bench.driver, "w"));
     assert_null(tell_with(&bench, &result)->state); /* which has not changed */
     driver_batch_done(bench.driver, bench.lane);
     driver_close(&bench.driver);
@@ -216,7 +145,7 @@ static void states_and_events_go_along(void **state)
     journal_events_put(&array, fabric_bytes_of("Paid"), 1, bytes_of(3));
     bench = open_storing((fabric_schema_t *)&sum_schema);
     assert_int_equal(read_rows(&bench, 1, 0, true), 0);
-    result = result_of(driver_delivery(bench.driver, "w"));
+    result = told_result(driver_delivery(bench.driver, "w"));
     result.first = 1;
     result.events = wire_writer_bytes(&array);
     end = tell_with(&bench, &result);
@@ -224,7 +153,7 @@ static void states_and_events_go_along(void **state)
     assert_null(end->state);
     driver_batch_done(bench.driver, bench.lane);
     ask(&bench, REQUEST_DURABLE);
-    result = result_of(driver_delivery(bench.driver, "w"));
+    result = told_result(driver_delivery(bench.driver, "w"));
     assert_null(tell_with(&bench, &result)->events); /* and none was appended */
     driver_batch_done(bench.driver, bench.lane);
     driver_close(&bench.driver);
@@ -238,20 +167,20 @@ typedef void change_fn(message_result_told_t *result, store_outgoing_t *message)
 /* The message of a result that was changed so ends with this error, and tells nobody anything. */
 static void expect_defect(change_fn *spoil, fabric_error_t error)
 {
-    bench_t bench = open_telling();
+    bench_t bench = told_bench();
     driver_ask(bench.driver, "c", 1, "a", REQUEST_DURABLE);
     driver_commit(bench.driver);
     wire_writer_t list = {0};
     const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-    message_result_told_t result = result_of(delivery);
-    store_outgoing_t message = note_of("b");
+    message_result_told_t result = told_result(delivery);
+    store_outgoing_t message = told_note("b");
     result.count = 1;
     spoil(&result, &message);
     journal_outgoing_put(&list, &message);
     if (!result.told.data) {
         result.told = wire_writer_bytes(&list);
     }
-    send_told(&bench, &result);
+    told_send(&bench, &result);
     driver_commit(bench.driver);
     const message_reply_t *reply = driver_replied(bench.driver, "c", 1);
     assert_int_equal(reply->status, STATUS_DEFECT);
@@ -365,20 +294,20 @@ static void there_may_not_be_too_much(void **state)
     uint8_t *large = calloc(1, LARGE);
     assert_non_null(large);
     for (int bytes = 0; bytes < 2; bytes++) {
-        bench_t bench = open_telling();
+        bench_t bench = told_bench();
         driver_ask(bench.driver, "c", 1, "a", REQUEST_DURABLE);
         driver_commit(bench.driver);
         wire_writer_t list = {0};
         const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-        message_result_told_t result = result_of(delivery);
-        store_outgoing_t message = note_of("b");
+        message_result_told_t result = told_result(delivery);
+        store_outgoing_t message = told_note("b");
         result.count = bytes ? 4 : STORE_OUTGOING_MAX + 1;
         message.payload = bytes ? fabric_bytes(large, LARGE) : message.payload;
         for (uint64_t i = 0; i < result.count; i++) {
             journal_outgoing_put(&list, &message);
         }
         result.told = wire_writer_bytes(&list);
-        send_told(&bench, &result);
+        told_send(&bench, &result);
         driver_commit(bench.driver);
         assert_int_equal(driver_replied(bench.driver, "c", 1)->error,
                          FABRIC_ERROR_MALFORMED_MESSAGE);
@@ -400,345 +329,7 @@ static void a_type_says_that_it_tells(void **state)
     driver_worker(bench.driver, "w", 9);
     driver_ask(bench.driver, "c", 1, "a", REQUEST_DURABLE);
     driver_commit(bench.driver);
-    tell(&bench, driver_delivery(bench.driver, "w"), (const char *const[]){"b"}, 1);
-    driver_commit(bench.driver);
-    assert_int_equal(driver_replied(bench.driver, "c", 1)->error, FABRIC_ERROR_MALFORMED_MESSAGE);
-    driver_close(&bench.driver);
-}
-
-/* ---- what is not known here ---- */
-
-/* The worker answers, and its handler has told a type or a message that this home may not know. */
-static void tell_of(bench_t *bench, const message_deliver_t *delivery, const char *type,
-                    const char *tag)
-{
-    wire_writer_t list = {0};
-    store_outgoing_t message = note_of("b");
-    message.type = fabric_bytes_of(type);
-    message.tag = fabric_bytes_of(tag);
-    journal_outgoing_put(&list, &message);
-    message_result_told_t result = result_of(delivery);
-    result.count = 1;
-    result.told = wire_writer_bytes(&list);
-    send_told(bench, &result);
-    wire_writer_destroy(&list);
-}
-
-static void ask_waits(bench_t *bench)
-{
-    message_query_t query = {.sequence = 7, .name = fabric_bytes_of("waits")};
-    driver_send(bench->driver, "c", query, &query);
-}
-
-/* The caller hears that its call waits, since this is not known. */
-static void expect_wait(bench_t *bench, const char *text)
-{
-    const message_answer_t *answer = &driver_take(bench->driver, "c", KIND_ANSWER)->as.answer;
-    assert_int_equal(answer->error, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    assert_true(fabric_bytes_equal(answer->text, fabric_bytes_of(text)));
-}
-
-/* Nobody is to blame, and nothing has ended. */
-static void expect_put_off(bench_t *bench)
-{
-    router_violation_t violation;
-    driver_commit(bench->driver);
-    assert_int_equal(driver_count(bench->driver, "c", KIND_REPLY), 0);
-    assert_int_equal(driver_counters(bench->driver).results_refused, 0);
-    assert_false(router_take_violation(bench->driver->router, &violation));
-}
-
-static void ask_durable(bench_t *bench, uint64_t sequence)
-{
-    driver_ask(bench->driver, "c", sequence, "a", REQUEST_DURABLE);
-    driver_commit(bench->driver);
-}
-
-/* It may be registered yet: the message is handled again, and is right then. */
-static void an_unknown_type_is_waited_for(void **state)
-{
-    (void)state;
-    bench_t bench = open_telling();
-    ask_waits(&bench);
-    ask_durable(&bench, 1);
-    const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-    uint64_t id = delivery->request_id;
-    uint64_t activation = delivery->activation;
-    tell_of(&bench, delivery, "Listener", "Add");
-    expect_put_off(&bench);
-    expect_wait(&bench,
-                "its result does not count yet: it tells Add of type Listener, and the type "
-                "is not known here");
-    driver_type(bench.driver, "Listener");
-    pass(&bench, 2000);
-    delivery = driver_delivered(bench.driver, "w", id, 2);
-    assert_int_equal(delivery->attempt, 1);
-    assert_true(delivery->activation > activation); /* its instance has ended */
-    tell_of(&bench, delivery, "Listener", "Add");
-    driver_commit(bench.driver);
-    assert_int_equal(driver_replied(bench.driver, "c", 1)->status, STATUS_OK);
-    assert_int_equal(driver_counters(bench.driver).dead_letters, 0);
-    driver_close(&bench.driver);
-}
-
-static void an_unknown_message_is_waited_for(void **state)
-{
-    (void)state;
-    bench_t bench = open_telling();
-    ask_waits(&bench);
-    ask_durable(&bench, 1);
-    const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-    uint64_t id = delivery->request_id;
-    tell_of(&bench, delivery, "Counter", "New");
-    expect_put_off(&bench);
-    expect_wait(&bench, "its result does not count yet: it tells New of type Counter, and the "
-                        "message is not known here");
-    pass(&bench, 2000);
-    assert_int_equal(driver_delivered(bench.driver, "w", id, 2)->attempt, 1);
-    driver_close(&bench.driver);
-}
-
-/* How long nothing is delivered after such a result. */
-static uint64_t pause_after_telling(bench_t *bench)
-{
-    tell_of(bench, driver_delivery(bench->driver, "w"), "Listener", "Add");
-    uint64_t from_ms = bench->driver->now_ms;
-    while (driver_count(bench->driver, "w", KIND_DELIVER) == 0) {
-        pass(bench, 10);
-    }
-    return bench->driver->now_ms - from_ms;
-}
-
-static void the_pause_grows(void **state)
-{
-    (void)state;
-    bench_t bench = open_telling();
-    ask_durable(&bench, 1);
-    uint64_t pause = pause_after_telling(&bench);
-    for (int i = 0; i < 4; i++) {
-        uint64_t next = pause_after_telling(&bench);
-        assert_true(next > pause);
-        pause = next;
-    }
-    assert_int_equal(driver_delivery(bench.driver, "w")->attempt, 1);
-    driver_close(&bench.driver);
-}
-
-/* A defect of such a type would end its message at once. */
-static void a_type_with_defects_to_callers_waits_too(void **state)
-{
-    (void)state;
-    router_config_t config;
-    driver_config(&config);
-    bench_t bench = {.next = 1};
-    driver_told = DRIVER_TOLD_USUALLY;
-    driver_told.options = (type_options_t){.tells = true, .defects_to_caller = true};
-    bench.driver = driver_new(&config);
-    driver_homes(bench.driver, NULL);
-    driver_told = DRIVER_TOLD_USUALLY;
-    driver_client(bench.driver, "c", 1);
-    driver_worker(bench.driver, "w", 9);
-    ask_durable(&bench, 1);
-    tell_of(&bench, driver_delivery(bench.driver, "w"), "Listener", "Add");
-    expect_put_off(&bench);
-    pass(&bench, 2000);
-    assert_int_equal(driver_delivery(bench.driver, "w")->delivery, 2);
-    driver_close(&bench.driver);
-}
-
-/* Those that the worker has handled since, on the instance that has ended: it is not to blame. */
-static void results_behind_it_come_back(void **state)
-{
-    (void)state;
-    bench_t bench = open_telling();
-    ask_durable(&bench, 1);
-    ask_durable(&bench, 2);
-    const message_deliver_t *first = driver_delivery(bench.driver, "w");
-    const message_deliver_t *second = driver_delivery(bench.driver, "w");
-    uint64_t ids[] = {first->request_id, second->request_id};
-    tell_of(&bench, first, "Listener", "Add");
-    tell(&bench, second, (const char *const[]){"b"}, 1);
-    expect_put_off(&bench);
-    pass(&bench, 2000);
-    uint64_t activation = driver_delivered(bench.driver, "w", ids[0], 2)->activation;
-    assert_int_equal(driver_delivered(bench.driver, "w", ids[1], 2)->activation, activation);
-    driver_close(&bench.driver);
-}
-
-/* The caller wants it no more, and it has not been handled. */
-static void a_cancelled_one_ends(void **state)
-{
-    (void)state;
-    bench_t bench = open_telling();
-    ask_durable(&bench, 1);
-    const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-    message_cancel_t cancel = {
-        .sequence = 1, .type = fabric_bytes_of("Counter"), .id = fabric_bytes_of("a")};
-    driver_send(bench.driver, "c", cancel, &cancel);
-    tell_of(&bench, delivery, "Listener", "Add");
-    driver_commit(bench.driver);
-    assert_int_equal(driver_replied(bench.driver, "c", 1)->error, FABRIC_ERROR_CANCELLED);
-    driver_close(&bench.driver);
-}
-
-/* Then nobody will register it: it is a defect, which is counted. */
-static void a_type_that_stays_unknown_makes_a_defect(void **state)
-{
-    (void)state;
-    for (int forgotten = 0; forgotten < 2; forgotten++) {
-        router_violation_t violation;
-        bench_t bench = open_telling();
-        if (forgotten) {
-            driver_type(bench.driver, "Listener");
-            type_forget(bench.driver->router, fabric_bytes_of("Listener"));
-        }
-        ask_durable(&bench, 1);
-        tell_of(&bench, driver_delivery(bench.driver, "w"), "Listener", "Add");
-        pass(&bench, 59000);
-        tell_of(&bench, driver_delivery(bench.driver, "w"), "Listener", "Add");
-        assert_false(router_take_violation(bench.driver->router, &violation));
-        pass(&bench, 2000);
-        const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-        assert_int_equal(delivery->attempt, 1);
-        tell_of(&bench, delivery, "Listener", "Add");
-        assert_true(router_take_violation(bench.driver->router, &violation));
-        driver_commit(bench.driver);
-        pass(&bench, 2000);
-        delivery = driver_delivery(bench.driver, "w");
-        assert_int_equal(delivery->attempt, 2);
-        driver_close(&bench.driver);
-    }
-}
-
-/* What it has told is committed with its rows: it is looked for until it counts. */
-static void a_transactional_message_is_never_ended_by_it(void **state)
-{
-    (void)state;
-    router_config_t config;
-    router_violation_t violation;
-    driver_config(&config);
-    bench_t bench = {.next = 1};
-    driver_told = DRIVER_TOLD_USUALLY;
-    driver_told.transactional = true;
-    driver_told.options = (type_options_t){.tells = true, .defects_to_caller = true};
-    bench.driver = driver_new(&config);
-    driver_homes(bench.driver, NULL);
-    driver_told = DRIVER_TOLD_USUALLY;
-    driver_client(bench.driver, "c", 1);
-    driver_worker(bench.driver, "w", 9);
-    ask_durable(&bench, 1);
-    for (int i = 0; i < 10; i++) {
-        const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-        assert_int_equal(delivery->attempt, 1);
-        assert_int_equal((delivery->flags & DELIVER_LOOK) != 0, i > 4);
-        if (i == 4) {
-            message_cancel_t cancel = {
-                .sequence = 1, .type = fabric_bytes_of("Counter"), .id = fabric_bytes_of("a")};
-            driver_send(bench.driver, "c", cancel, &cancel);
-        }
-        tell_of(&bench, delivery, "Listener", "Add");
-        driver_commit(bench.driver);
-        pass(&bench, 70000);
-    }
-    assert_false(router_take_violation(bench.driver->router, &violation));
-    assert_int_equal(driver_count(bench.driver, "c", KIND_REPLY), 0);
-    driver_type(bench.driver, "Listener");
-    tell_of(&bench, driver_delivery(bench.driver, "w"), "Listener", "Add");
-    driver_commit(bench.driver);
-    assert_int_equal(driver_replied(bench.driver, "c", 1)->status, STATUS_OK);
-    driver_close(&bench.driver);
-}
-
-/* ---- results that were committed ---- */
-
-static bench_t open_committing(void)
-{
-    router_config_t config;
-    driver_config(&config);
-    config.attempts_max = 2;
-    bench_t bench = {.next = 1};
-    driver_told = DRIVER_TOLD_USUALLY;
-    driver_told.transactional = true; /* and its description does not say here that it tells */
-    bench.driver = driver_new(&config);
-    driver_homes(bench.driver, NULL);
-    driver_told = DRIVER_TOLD_USUALLY;
-    driver_client(bench.driver, "c", 1);
-    driver_worker(bench.driver, "w", 9);
-    driver_ask(bench.driver, "c", 1, "a", REQUEST_DURABLE);
-    driver_commit(bench.driver);
-    return bench;
-}
-
-static void tell_message(bench_t *bench, const message_deliver_t *delivery,
-                         const store_outgoing_t *message)
-{
-    wire_writer_t list = {0};
-    message_result_told_t result = result_of(delivery);
-    journal_outgoing_put(&list, message);
-    result.count = 1;
-    result.told = wire_writer_bytes(&list);
-    send_told(bench, &result);
-    wire_writer_destroy(&list);
-}
-
-/* More often than there may be attempts. Nothing but the result that was committed ends the
- * message. */
-static void a_committed_result_waits_for_unknown_types(void **state)
-{
-    (void)state;
-    bench_t bench = open_committing();
-    store_outgoing_t message = note_of("b");
-    message.type = fabric_bytes_of("Listener");
-    const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-    uint64_t id = delivery->request_id;
-    for (uint64_t i = 2; i <= 6; i++) {
-        tell_message(&bench, delivery, &message);
-        driver_commit(bench.driver);
-        assert_int_equal(driver_count(bench.driver, "c", KIND_REPLY), 0);
-        pass(&bench, 20000);
-        delivery = driver_delivered(bench.driver, "w", id, i);
-        assert_int_equal(delivery->attempt, 1);
-        assert_int_equal(delivery->flags, REQUEST_DURABLE | MESSAGE_TRANSACTIONAL);
-    }
-    driver_type(bench.driver, "Listener");
-    store_outgoing_t other = message;
-    other.tag = fabric_bytes_of("New");
-    tell_message(&bench, delivery, &other);
-    pass(&bench, 20000);
-    delivery = driver_delivered(bench.driver, "w", id, 7);
-    tell_message(&bench, delivery, &message);
-    driver_commit(bench.driver);
-    assert_int_equal(driver_replied(bench.driver, "c", 1)->status, STATUS_OK);
-    assert_int_equal(driver_counters(bench.driver).dead_letters, 0);
-    driver_close(&bench.driver);
-}
-
-/* It is the told message that becomes a dead letter, when its target does not take it. */
-static void a_committed_result_is_not_checked_by_schemas(void **state)
-{
-    (void)state;
-    bench_t bench = open_committing();
-    store_outgoing_t message = note_of("b");
-    message.payload = fabric_bytes("\x91\x01", 2);
-    const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-    uint32_t lane = lane_of_a(&bench, delivery);
-    tell_message(&bench, delivery, &message);
-    const lane_batch_t *batch = driver_take_batch(bench.driver, lane);
-    assert_int_equal(batch->end_count, 1);
-    assert_int_equal(batch->ends[0].outgoing->count, 1);
-    driver_batch_done(bench.driver, lane);
-    assert_int_equal(driver_replied(bench.driver, "c", 1)->status, STATUS_OK);
-    driver_close(&bench.driver);
-}
-
-/* No worker of ours commits that. */
-static void a_committed_result_has_to_be_storable(void **state)
-{
-    (void)state;
-    bench_t bench = open_committing();
-    store_outgoing_t message = note_of("b");
-    message.flags = REQUEST_DURABLE;
-    tell_message(&bench, driver_delivery(bench.driver, "w"), &message);
+    told_tell(&bench, driver_delivery(bench.driver, "w"), (const char *const[]){"b"}, 1);
     driver_commit(bench.driver);
     assert_int_equal(driver_replied(bench.driver, "c", 1)->error, FABRIC_ERROR_MALFORMED_MESSAGE);
     driver_close(&bench.driver);
@@ -747,14 +338,14 @@ static void a_committed_result_has_to_be_storable(void **state)
 static void a_second_result_tells_nothing(void **state)
 {
     (void)state;
-    bench_t bench = open_telling();
+    bench_t bench = told_bench();
     driver_ask(bench.driver, "c", 1, "a", REQUEST_DURABLE);
     driver_commit(bench.driver);
     const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-    tell(&bench, delivery, (const char *const[]){"b"}, 1);
-    tell(&bench, delivery, (const char *const[]){"b", "c"}, 2);
+    told_tell(&bench, delivery, (const char *const[]){"b"}, 1);
+    told_tell(&bench, delivery, (const char *const[]){"b", "c"}, 2);
     assert_int_equal(driver_counters(bench.driver).results_refused, 1);
-    uint32_t lane = lane_of_a(&bench, delivery);
+    uint32_t lane = told_lane_of_a(&bench, delivery);
     const lane_batch_t *batch = driver_take_batch(bench.driver, lane);
     assert_int_equal(batch->end_count, 1);
     assert_int_equal(batch->ends[0].outgoing->count, 1);
@@ -766,12 +357,12 @@ static void a_second_result_tells_nothing(void **state)
 static void a_lane_that_is_lost_forgets_it(void **state)
 {
     (void)state;
-    bench_t bench = open_telling();
+    bench_t bench = told_bench();
     driver_ask(bench.driver, "c", 1, "a", REQUEST_DURABLE);
     driver_commit(bench.driver);
     const message_deliver_t *delivery = driver_delivery(bench.driver, "w");
-    uint32_t lane = lane_of_a(&bench, delivery);
-    tell(&bench, delivery, (const char *const[]){"b"}, 1);
+    uint32_t lane = told_lane_of_a(&bench, delivery);
+    told_tell(&bench, delivery, (const char *const[]){"b"}, 1);
     assert_non_null(driver_take_batch(bench.driver, lane));
     driver_batch_fenced(bench.driver, lane);
     assert_int_equal(driver_count(bench.driver, "c", KIND_REPLY), 0);
@@ -788,17 +379,6 @@ int main(void)
         cmocka_unit_test(a_wrong_result_makes_a_defect),
         cmocka_unit_test(there_may_not_be_too_much),
         cmocka_unit_test(a_type_says_that_it_tells),
-        cmocka_unit_test(an_unknown_type_is_waited_for),
-        cmocka_unit_test(an_unknown_message_is_waited_for),
-        cmocka_unit_test(the_pause_grows),
-        cmocka_unit_test(a_type_with_defects_to_callers_waits_too),
-        cmocka_unit_test(results_behind_it_come_back),
-        cmocka_unit_test(a_cancelled_one_ends),
-        cmocka_unit_test(a_type_that_stays_unknown_makes_a_defect),
-        cmocka_unit_test(a_transactional_message_is_never_ended_by_it),
-        cmocka_unit_test(a_committed_result_waits_for_unknown_types),
-        cmocka_unit_test(a_committed_result_is_not_checked_by_schemas),
-        cmocka_unit_test(a_committed_result_has_to_be_storable),
         cmocka_unit_test(a_second_result_tells_nothing),
         cmocka_unit_test(a_lane_that_is_lost_forgets_it),
     };
