@@ -8,6 +8,7 @@
 #include "broker/router/outgoing_requests.h"
 #include "broker/router/request_ids.h"
 #include "broker/router/router_state.h"
+#include "core/crash_point.h"
 
 /* After a connection was lost, or could not take more. */
 enum { PAUSE_MS = 100 };
@@ -67,6 +68,7 @@ static void send_order(router_t *router, incarnation_t broker, const sender_orde
     } else {
         outgoing_send_add(router, &send);
     }
+    CRASH_POINT(TOLD_SENT);
 }
 
 static void send_to(router_t *router, lane_outbox_t *outbox, uint32_t target)

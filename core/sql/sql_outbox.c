@@ -1,4 +1,5 @@
 /* Outgoing messages: writing their rows in checkpoints, and reading them. */
+#include "core/crash_point.h"
 #include "core/sql/sql_membership.h"
 #include "core/sql/sql_operations.h"
 #include "core/sql/sql_rows.h"
@@ -72,6 +73,9 @@ fabric_error_t sql_write_outbox(sql_store_t *store, uint32_t lane, const store_s
         }
         error = sql_run(store, SQL_OUTGOING_PUT, fitting, NULL);
         done += fitting;
+    }
+    if (slice->outgoing_count > 0) {
+        CRASH_POINT(SLICE_TOLD);
     }
     for (size_t done = 0; !error && done < slice->sent_count;) {
         size_t fitting = sql_size_within(slice->sent_count - done);

@@ -1,6 +1,7 @@
 /* Processes of a test build die at each of their crash points: what was accepted is handled once
  * and in order, every call ends, and service resumes as soon as the process is started again. What
- * persisted entities hold is what their replies have said.
+ * persisted entities hold is what their replies have said, and what their handlers have told others
+ * has been handled once and in order.
  *
  * The programs print their points, so a new point is tested as soon as it exists. In one cluster
  * one process dies again and again, each time at another point, and is started without a point in
@@ -22,7 +23,7 @@
 #include "tests/harness/crash_points.h"
 #include "tests/harness/machine.h"
 #include "tests/harness/probe_load.h"
-#include "tests/harness/purse_load.h"
+#include "tests/harness/entity_load.h"
 #include "tests/checker/workload.h"
 
 enum {
@@ -40,8 +41,8 @@ enum {
     VISITOR = 2 /* the worker that comes and goes */
 };
 
-static workload_t *load;    /* NULL: not yet */
-static purse_load_t purses; /* beside it */
+static workload_t *load;       /* NULL: not yet */
+static entity_load_t entities; /* beside it */
 
 /* ---- the load ---- */
 
@@ -49,15 +50,15 @@ static void start_load(testbed_t *bed)
 {
     const workload_options_t options = {.inflight = INFLIGHT, .rate = RATE};
     load = workload_start(bed, &options);
-    purse_load_start(&purses, bed->client);
+    entity_load_start(&entities, bed->client);
 }
 
 static void end_load_and_check(testbed_t *bed)
 {
-    if (!workload_run_until(load, purse_load_ends, &purses, WAIT_MAX_MS)) {
-        fail_msg("%u calls to purses stay open", purses.open);
+    if (!workload_run_until(load, entity_load_ends, &entities, WAIT_MAX_MS)) {
+        fail_msg("%u calls to entities stay open", entity_load_open(&entities));
     }
-    purse_load_check(&purses, bed);
+    entity_load_check(&entities, bed);
     workload_end_and_check(&load);
 }
 
@@ -70,7 +71,7 @@ static uint64_t served(void)
 
 static bool has_served_up_to(void *wanted)
 {
-    purse_load_step(&purses);
+    entity_load_step(&entities);
     return served() >= *(uint64_t *)wanted || stop_requested();
 }
 
@@ -127,7 +128,7 @@ static bool has_ended(void *context)
 {
     trial_t *trial = context;
     if (load) {
-        purse_load_step(&purses);
+        entity_load_step(&entities);
     }
     return !process_runs(trial->victim) || trial->over(trial) || stop_requested();
 }
@@ -392,7 +393,7 @@ static void broker_dies(void **state)
     crash_points_t points = crash_points_of("fabric-broker");
     unsigned missed = 0;
     machine_measure();
-    crash_choose_programs(bed, PURSE_MODULE);
+    crash_choose_programs(bed, PURSE_MODULE, TELLER_MODULE);
     testbed_start(bed, 0);
     start_trials(&trial, bed, &bed->cluster.broker);
     found(&trial, &points);
@@ -440,7 +441,7 @@ static void broker_dies_in_a_purge(void **state)
     crash_points_t points = crash_points_of("fabric-broker");
     unsigned reached = 0;
     machine_measure();
-    crash_choose_programs(bed, PURSE_MODULE);
+    crash_choose_programs(bed, PURSE_MODULE, TELLER_MODULE);
     bed->broker_arguments = arguments;
     testbed_start(bed, WORKERS);
     start_trials(&trial, bed, &bed->cluster.broker);
@@ -492,7 +493,7 @@ static void worker_dies(void **state)
     crash_points_t points = crash_points_of("fabric-worker");
     unsigned missed = 0;
     machine_measure();
-    crash_choose_programs(bed, PURSE_MODULE);
+    crash_choose_programs(bed, PURSE_MODULE, TELLER_MODULE);
     testbed_start(bed, WORKERS);
     start_trials(&trial, bed, &bed->cluster.workers[WORKERS - 1]);
     start_load(bed);
@@ -604,7 +605,7 @@ static void standby_takes_over(void **state)
     trial_t trial = {.bed = bed};
     machine_measure();
     snprintf(lease_ms, sizeof lease_ms, "%u", (unsigned)machine_scaled(LEASE_MS));
-    crash_choose_programs(bed, PURSE_MODULE);
+    crash_choose_programs(bed, PURSE_MODULE, TELLER_MODULE);
     bed->broker_arguments = arguments;
     bed->lanes = 1; /* which the leader keeps until it dies */
     testbed_start(bed, 0);
@@ -666,7 +667,7 @@ static void broker_dies_in_a_hand_over(void **state)
     crash_points_t points = crash_points_of("fabric-broker");
     unsigned reached = 0;
     machine_measure();
-    crash_choose_programs(bed, PURSE_MODULE);
+    crash_choose_programs(bed, PURSE_MODULE, TELLER_MODULE);
     testbed_start_brokers(bed, 2, WORKERS);
     start_load(bed);
     check_service();

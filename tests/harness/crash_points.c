@@ -45,14 +45,15 @@ crash_points_t crash_points_of(const char *program)
     return points;
 }
 
-void crash_choose_programs(testbed_t *bed, const char *module)
+void crash_choose_programs(testbed_t *bed, const char *first, const char *second)
 {
-    static char path[FOLDER_PATH_SIZE + 64];
-    static const char *const arguments[] = {"--module", path, NULL};
+    static char paths[2][FOLDER_PATH_SIZE + 64];
+    static const char *const arguments[] = {"--module", paths[0], "--module", paths[1], NULL};
     char programs[FOLDER_PATH_SIZE];
     reason_t reason = {{0}};
     assert_int_equal(folder_of_programs(&reason, programs), FABRIC_OK);
-    snprintf(path, sizeof path, "%s/%s", programs, module);
+    snprintf(paths[0], sizeof paths[0], "%s/%s", programs, first);
+    snprintf(paths[1], sizeof paths[1], "%s/%s", programs, second);
     bed->programs = crash_programs();
     bed->worker_arguments = arguments;
 }

@@ -20,8 +20,8 @@ const char *crash_programs(void);
 /* The points of "fabric-broker" or "fabric-worker", in the program's order: that of a life. */
 crash_points_t crash_points_of(const char *program);
 
-/* Before a testbed starts: these programs, and workers with one more module, as "../tests/...". */
-void crash_choose_programs(testbed_t *bed, const char *module);
+/* Before a testbed starts: these programs, and workers with two more modules, as "../tests/...". */
+void crash_choose_programs(testbed_t *bed, const char *first, const char *second);
 
 bool crash_begins_with(const char *name, const char *prefix);
 /* Whether a point is passed in making what a database gets once, so that only the first life of a
