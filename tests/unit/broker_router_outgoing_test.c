@@ -242,6 +242,28 @@ static void what_may_have_been_purged_is_unknown(void **state)
     close_home(&home);
 }
 
+/* Nothing is lost above the mark: only below it an end is unknown for good. */
+static void what_a_look_up_has_not_come_to_is_tried_again(void **state)
+{
+    (void)state;
+    home_t *home = open_with(NULL);
+    reading_t reading;
+    tell(home, &(told_t){.sequence = 1, .flags = REQUEST_RESEND, .floor = 500});
+    tell(home, &(told_t){.sequence = 2, .flags = REQUEST_RESEND, .floor = 499});
+    assert_true(keys_begin_reading(home, 0, &reading));
+    router_lookup_cut_short(home->driver->router, 0, (request_id_t){500});
+    keys_end_reading(home, 0, &reading, 1000);
+    const message_outgoing_answer_t *later = answer(home, 1);
+    assert_int_equal(later->error, FABRIC_ERROR_PERSISTENCE);
+    assert_true(later->retry_after_ms > 0);
+    expect_refused(home, 2, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    tell(home, &(told_t){.sequence = 1, .flags = REQUEST_RESEND, .floor = 500});
+    (void)keys_look_up(home);
+    home_append(home);
+    accepted(home, 1);
+    close_home(&home);
+}
+
 static void other_contents_under_the_same_key_are_refused(void **state)
 {
     (void)state;
@@ -687,6 +709,7 @@ int main(void)
         cmocka_unit_test(messages_to_this_broker_itself_are_answered_here),
         cmocka_unit_test(messages_for_other_brokers_are_pulled_in_order),
         cmocka_unit_test(what_other_brokers_answer_is_handed_on),
+        cmocka_unit_test(what_a_look_up_has_not_come_to_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
