@@ -6,6 +6,7 @@
 #include "broker/router/lane_drop.h"
 #include "broker/router/messages.h"
 #include "broker/router/orders.h"
+#include "broker/router/outbox_turns.h"
 #include "broker/router/router_state.h"
 
 /* What is taken over of an adoption at once: entities with rows, and messages. */
@@ -330,7 +331,7 @@ bool router_go_on(router_t *router, uint64_t now_ms)
             return true;
         }
     }
-    return false;
+    return outboxes_go_on(router);
 }
 
 void router_lane_damaged(router_t *router, uint32_t number, uint64_t epoch, uint64_t now_ms)

@@ -182,8 +182,8 @@ bool router_next_adoption(router_t *router, store_hold_t *hold);
  *   1. Rows that are no messages become dead letters.
  *   2. The router makes ids above `last_id`: the clock that ids are made of may have gone back. */
 void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms);
-/* Takes over more of an adoption, or frees more of a lane that was dropped, for some milliseconds.
- * false: there was nothing more. */
+/* Takes over more of an adoption, frees more of a lane that was dropped, or sends more of what
+ * handlers have told, for some milliseconds. false: there was nothing more. */
 bool router_go_on(router_t *router, uint64_t now_ms);
 /* What stands in the lane cannot be read. The lane stays to be adopted: its shards do not serve,
  * and their callers are told why. */

@@ -103,6 +103,9 @@ struct router {
     uint64_t outgoing_bytes;    /* of the outboxes of all lanes */
     uint32_t outboxes;          /* lanes that have one */
     bool outboxes_wait;         /* something has happened that outboxes have to do with */
+    bool outboxes_go_on;        /* there was more to be sent than one turn may send */
+    uint32_t outboxes_turn;     /* the lane whose turn is first */
+    uint8_t outbox_of[OUTBOX_PLACES]; /* by calls' sources: the lane that has sent the last one */
     uint32_t reader_count;      /* queries of entities' events; readers.c writes it */
     uint64_t takes;             /* of batches, of all lanes */
     uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */

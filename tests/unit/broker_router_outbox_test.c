@@ -370,6 +370,31 @@ static void a_window_that_is_full_is_read_from_rows(void **state)
     outbox_close(&home);
 }
 
+/* One turn is short, however much there is to send, and the next one follows at once. */
+static void what_is_sent_at_once_is_bounded(void **state)
+{
+    enum { TURN = 256 };
+    (void)state;
+    home_t *home = outbox_open(NULL);
+    router_t *router = home->driver->router;
+    tell_many(home, 0);
+    size_t sent = driver_count(home->driver, "mesh", KIND_OUTGOING);
+    assert_true(sent > 0);
+    assert_true(sent <= TURN);
+    bool more;
+    do {
+        router_outgoing_t outgoing;
+        size_t before = sent;
+        while (router_next_outgoing(router, &outgoing)) {
+            sent++;
+        }
+        assert_in_range(sent - before, 0, TURN);
+        more = router_go_on(router, home->driver->now_ms);
+    } while (more);
+    assert_int_equal(sent, MANY);
+    outbox_close(&home);
+}
+
 static void change_outgoing_max(router_config_t *config)
 {
     config->outgoing_max = 2;
@@ -533,6 +558,7 @@ int main(void)
         cmocka_unit_test(a_source_and_what_it_told_change_in_one_slice),
         cmocka_unit_test(an_end_while_a_checkpoint_is_under_way),
         cmocka_unit_test(a_window_that_is_full_is_read_from_rows),
+        cmocka_unit_test(what_is_sent_at_once_is_bounded),
         cmocka_unit_test(a_full_outbox_refuses_types_that_tell),
         cmocka_unit_test(a_new_home_goes_on_with_what_is_open),
         cmocka_unit_test(a_new_home_sends_again_what_has_no_row),
