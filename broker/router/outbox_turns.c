@@ -202,15 +202,16 @@ static void note_end(router_t *router, router_lane_t *lane, const sender_end_t *
     batch_add_sent(router, &lane->batches, &sent);
 }
 
-/* Dead letters need ids. A lane that is being adopted appends nothing yet. */
+/* Dead letters need ids, each of them one that is reserved: what cannot be noted now is at a later
+ * tick. A lane that is being adopted appends nothing yet. */
 static void note_ends(router_t *router)
 {
-    bool leased = router_is_leased(router);
-    for (uint32_t i = 0; i < router->config.lanes && leased; i++) {
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
         router_lane_t *lane = &router->lanes[i];
         bool held = lane->state == LANE_HOME || lane->state == LANE_LEAVING;
         sender_end_t end;
-        while (held && lane->outbox.sender && sender_take_end(lane->outbox.sender, &end)) {
+        while (held && lane->outbox.sender && router_is_leased(router) &&
+               sender_take_end(lane->outbox.sender, &end)) {
             note_end(router, lane, &end);
         }
     }
