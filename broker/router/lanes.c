@@ -6,7 +6,6 @@
 #include "broker/router/lane_drop.h"
 #include "broker/router/messages.h"
 #include "broker/router/orders.h"
-#include "broker/router/outbox_turns.h"
 #include "broker/router/router_state.h"
 
 /* What is taken over of an adoption at once: entities with rows, and messages. */
@@ -312,9 +311,8 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     }
 }
 
-bool router_go_on(router_t *router, uint64_t now_ms)
+bool lanes_go_on(router_t *router)
 {
-    router->now_ms = now_ms;
     for (uint32_t i = 0; i < router->config.lanes; i++) {
         router_lane_t *lane = &router->lanes[i];
         if (lane->dropping) {
@@ -331,7 +329,7 @@ bool router_go_on(router_t *router, uint64_t now_ms)
             return true;
         }
     }
-    return outboxes_go_on(router);
+    return false;
 }
 
 void router_lane_damaged(router_t *router, uint32_t number, uint64_t epoch, uint64_t now_ms)

@@ -9,8 +9,8 @@
 #include "broker/router/request_ids.h"
 #include "broker/router/router_state.h"
 
-/* PAUSE_MS: after a connection was lost, or could not take more. TURN_MAX: orders of one turn, since
- * a message to this broker itself is admitted at once. */
+/* PAUSE_MS: after a connection was lost, or could not take more. TURN_MAX: orders of one turn: a
+ * message to this broker itself is admitted at once. */
 enum { PAUSE_MS = 100, TURN_MAX = 256 };
 
 /* ---- homes ---- */
@@ -78,35 +78,35 @@ static void send_order(router_t *router, incarnation_t broker, const sender_orde
     }
 }
 
-/* At most so many as there is `room` for. */
-static void send_to(router_t *router, lane_outbox_t *outbox, uint32_t target, uint32_t *room)
+/* At most so many as are `left`, which counts down. */
+static void send_to(router_t *router, lane_outbox_t *outbox, uint32_t target, uint32_t *left)
 {
     const outbox_home_t *home = &outbox->homes[target];
     sender_order_t order;
-    while (*room > 0 && router->now_ms >= home->pause_until_ms &&
+    while (*left > 0 && router->now_ms >= home->pause_until_ms &&
            sender_take(outbox->sender, target, router->now_ms, &order)) {
         send_order(router, home->broker, &order);
-        --*room;
+        --*left;
     }
 }
 
 /* To one target, of each lane. A lane that leaves sends nothing any more: its next home goes on. */
-static void send_to_target(router_t *router, uint32_t target, uint32_t *room)
+static void send_to_target(router_t *router, uint32_t target, uint32_t *left)
 {
     outbox_home_t home = home_of(router, target);
     for (uint32_t i = 0; i < router->config.lanes && !incarnation_is_none(home.broker); i++) {
         router_lane_t *lane = &router->lanes[(router->outboxes_turn + i) % router->config.lanes];
         if (lane->outbox.sender && lane->state == LANE_HOME) {
             follow_home(&lane->outbox, target, &home);
-            send_to(router, &lane->outbox, target, room);
+            send_to(router, &lane->outbox, target, left);
         }
     }
 }
 
-static void send_all(router_t *router, uint32_t *room)
+static void send_all(router_t *router, uint32_t *left)
 {
-    for (uint32_t i = 0; i < router->config.lanes && *room > 0; i++) {
-        send_to_target(router, (router->outboxes_turn + i) % router->config.lanes, room);
+    for (uint32_t i = 0; i<router->config.lanes && * left> 0; i++) {
+        send_to_target(router, (router->outboxes_turn + i) % router->config.lanes, left);
     }
 }
 
@@ -229,11 +229,11 @@ void outboxes_run(router_t *router)
     if (!any) {
         return;
     }
-    uint32_t room = TURN_MAX;
+    uint32_t left = TURN_MAX;
     do { /* what stays in this broker may be answered at once */
-        send_all(router, &room);
-    } while (take_answers(router) && room > 0);
-    if (room == 0) {
+        send_all(router, &left);
+    } while (take_answers(router) && left > 0);
+    if (left == 0) {
         router->outboxes_go_on = true;
         router->outboxes_turn = (router->outboxes_turn + 1) % router->config.lanes;
     }

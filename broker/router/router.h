@@ -362,8 +362,8 @@ void router_lookup_key(router_t *router, uint32_t lane, const store_key_t *key);
 /* The page was read, as store_driver.list_keys visits it; `ended`: there are no more keys. */
 void router_lookup_listed(router_t *router, uint32_t lane, const store_key_name_t *names,
                           size_t count, bool ended);
-/* To be called before the look-up is over, if it came to a bound: what may lie at or below `lost` is
- * purged or damaged, and the rest may be found another time. Without it all of it is lost. */
+/* To be called before the look-up is over, if it came to a bound: what may lie at or below `lost`
+ * is purged or damaged, and the rest may be found another time. Without it all of it is lost. */
 void router_lookup_cut_short(router_t *router, uint32_t lane, request_id_t lost);
 /* The look-up is over. After an error its calls are refused with PERSISTENCE. After OK, all
  * messages above `reached` were looked through: a call that was not found and may lie below is

@@ -61,7 +61,7 @@ typedef struct wanted {
     call_key_t call;
     bool found;
     bool ended;
-    bool read; /* its record was */
+    bool read;        /* its record was */
     bool passed_over; /* it was not, for the bound of bytes */
     request_id_t id;
     uint64_t number; /* of the entry */

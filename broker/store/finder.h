@@ -5,9 +5,9 @@
  * records of the calls that it found, and the purged mark LAST: an entry that was purged meanwhile
  * had raised the mark before. How far down the look-up came is part of the answer: the floor, or
  * the bound of bytes or time, or the purged mark, whichever is highest. What was not found above
- * that is not in the store. The answer also has the highest id below which something is lost, purged
- * or damaged: what lies above it and was not looked at for a bound may be found another time. Rows are not searched: a pending message's entry is purged only
- * together with raising the mark.
+ * that is not in the store. Rows are not searched: a pending message's entry is purged only
+ * together with raising the mark. The answer also has the highest id below which something is lost,
+ * purged or damaged: what was not looked at above it, for a bound, may be found another time.
  *
  * Threading: belongs to one thread at a time.
  */
