@@ -595,7 +595,7 @@ typedef struct store_driver {
                                     void *context);
     /* An id that is not larger than that of any open outgoing message of any lane, in rows or above
      * its checkpoint: of a lane that has entries above it, the last id of the entry that it has
-     * reached counts. At least 1. UINT64_MAX: none is open. */
+     * reached counts, or 1 if that entry is gone. At least 1. UINT64_MAX: none is open. */
     fabric_error_t (*oldest_outgoing)(store_t *store, uint64_t *id);
 
     /* ---- entities that are kept alive ---- */

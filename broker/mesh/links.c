@@ -94,7 +94,7 @@ static void go_down(mesh_t *mesh, uint32_t index)
 void mesh_link_close(mesh_t *mesh, uint32_t index)
 {
     mesh_link_t *link = &mesh->links[index];
-    go_down(mesh, index);
+    mesh_link_lose(mesh, index, "the broker is no member any more");
     set_phase(link, LINK_FREE);
     want_socket(link, MESH_SOCKET_CLOSE);
 }

@@ -118,7 +118,7 @@ typedef enum mesh_event_kind {
     MESH_RELAY_ENDED, /* router_relay_ended(origin, broker, error, text) */
     MESH_MAP,         /* a map, or the change of one, from the broker that holds the term: bytes */
     MESH_REACHED,     /* the broker has welcomed this one */
-    MESH_LOST,        /* its connection broke, or it was silent: text */
+    MESH_LOST,        /* its connection broke, it was silent, or it is no member any more: text */
     MESH_REFUSED,     /* it refused this broker: error, text; every 10 s while it goes on */
     MESH_MALFORMED,   /* a message of it could not be read: error; once for each connection */
     MESH_PLAINTEXT,   /* it may not be connected without encryption */

@@ -74,14 +74,21 @@ static void refuse_unregistered(router_t *router, client_t *client,
     }
 }
 
+/* Whether an outgoing message was told so short a time ago that its source's home may know more
+ * about the type than this broker. */
+static bool is_told_just_now(const router_t *router, const client_t *client,
+                             const message_request_t *request)
+{
+    return client->outgoing && request->floor >= request_id_before(router, TYPE_LEARNED_MS).value;
+}
+
 /* The type existed when the message was told. Either it was forgotten since, or registered a moment
  * ago. */
 static void refuse_outgoing(router_t *router, client_t *client, const message_request_t *request)
 {
     bool forgotten = type_is_forgotten(router, request->type);
     bool unknown = router->types_listed && shard_map_type_group(router->map, request->type) == 0;
-    uint64_t learned = request_id_before(router, TYPE_LEARNED_MS).value;
-    if ((forgotten || unknown) && request->floor < learned) {
+    if ((forgotten || unknown) && !is_told_just_now(router, client, request)) {
         refuse(router, client, request, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, 0,
                "the entity type was forgotten");
     } else {
@@ -163,6 +170,11 @@ static const known_type_t *check(router_t *router, client_t *client,
     fabric_schema_fault_t fault;
     fault.text[0] = '\0';
     error = request_check_type(type, request, &fault);
+    if (error && is_told_just_now(router, client, request)) {
+        refuse(router, client, request, FABRIC_ERROR_RUNNER_NOT_REGISTERED, RETRY_MS,
+               "this broker has not learned of such a message yet");
+        return NULL;
+    }
     if (error) {
         refuse(router, client, request, error, 0, fault.text);
         return NULL;

@@ -94,6 +94,8 @@ const char *lane_state_name(const router_lane_t *lane);
 void lanes_init(router_t *router);
 /* Frees what of adoptions has not been taken over yet. */
 void lanes_destroy(router_t *router);
+/* See router_go_on. */
+bool lanes_go_on(router_t *router);
 /* The lane accepts and delivers nothing new from now on. */
 void lane_leave(router_lane_t *lane);
 /* Another broker has taken the lane: it is dropped, if this broker's hold under the epoch was its

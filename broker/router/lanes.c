@@ -311,9 +311,8 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     }
 }
 
-bool router_go_on(router_t *router, uint64_t now_ms)
+bool lanes_go_on(router_t *router)
 {
-    router->now_ms = now_ms;
     for (uint32_t i = 0; i < router->config.lanes; i++) {
         router_lane_t *lane = &router->lanes[i];
         if (lane->dropping) {

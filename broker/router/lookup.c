@@ -177,6 +177,7 @@ bool router_take_lookup(router_t *router, uint32_t number, router_lookup_t *resu
     lookup->forgotten = lane->keys.forgotten;
     key_page_t page = key_list_next(&lane->keys.list, lookup->name_count);
     lookup->list = page.number;
+    lookup->lost = UINT64_MAX;
     lookup->running = true;
     *result = (router_lookup_t){.floor = {lookup->floor},
                                 .calls = lookup->calls,
@@ -286,8 +287,15 @@ static key_outcome_t key_outcome_of(const lookup_item_t *item, fabric_error_t er
     return item->key_ended ? KEY_ENDED : KEY_PENDING;
 }
 
-static lookup_outcome_t outcome_of(const lookup_item_t *item, fabric_error_t error,
-                                   request_id_t reached)
+/* Clients may ask their users; for an outgoing message unknown is the end, so it has to be true. */
+static lookup_outcome_t outcome_below(const lookup_t *lookup, const lookup_item_t *item)
+{
+    bool is_there = item->message->floor >= lookup->lost;
+    return item->client->outgoing && is_there ? LOOKUP_CUT_SHORT : LOOKUP_UNKNOWN;
+}
+
+static lookup_outcome_t outcome_of(const lookup_t *lookup, const lookup_item_t *item,
+                                   fabric_error_t error, request_id_t reached)
 {
     if (error || item->doubtful) {
         return LOOKUP_FAILED;
@@ -298,7 +306,7 @@ static lookup_outcome_t outcome_of(const lookup_item_t *item, fabric_error_t err
     if (item->found) {
         return item->ended ? LOOKUP_ENDED : LOOKUP_PENDING;
     }
-    return item->message->floor < reached.value ? LOOKUP_UNKNOWN : LOOKUP_NOT_FOUND;
+    return item->message->floor < reached.value ? outcome_below(lookup, item) : LOOKUP_NOT_FOUND;
 }
 
 static void set_outcome(router_t *router, const lookup_item_t *item, lookup_outcome_t outcome)
@@ -317,7 +325,7 @@ size_t lookup_end(router_t *router, lookup_t *lookup, fabric_error_t error, requ
         const lookup_item_t *item = &lookup->items[i];
         message_t *message = item->message;
         if (item->call_wanted) {
-            set_outcome(router, item, outcome_of(item, error, reached));
+            set_outcome(router, item, outcome_of(lookup, item, error, reached));
         }
         if (message->stored.key_hash) {
             message->key_outcome = (uint8_t)key_outcome_of(item, error);

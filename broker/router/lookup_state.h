@@ -31,6 +31,7 @@ typedef enum lookup_outcome {
     LOOKUP_ENDED,     /* the call has ended; the message has its id and reply */
     LOOKUP_CONFLICT,  /* the call stands for a message with other contents */
     LOOKUP_UNKNOWN,   /* the call is older than the messages that were looked through */
+    LOOKUP_CUT_SHORT, /* the same, for a bound: nothing is lost, so a look-up may find it yet */
     LOOKUP_FAILED,    /* the store failed */
     LOOKUP_MOVED      /* the lane was dropped meanwhile */
 } lookup_outcome_t;
@@ -66,6 +67,7 @@ typedef struct lookup {
     uint32_t forgotten; /* lane_keys_t.forgotten when the look-up began */
     uint32_t list;      /* number of the list of keys that a page is read of */
     uint64_t floor;
+    uint64_t lost; /* of one that was cut short: see router_lookup_cut_short; else UINT64_MAX */
     bool running;
     uint64_t answered; /* look-ups of the lane so far */
 } lookup_t;

@@ -15,6 +15,8 @@
 
 typedef struct checkpoint_slice checkpoint_slice_t;
 
+enum { OUTBOX_PLACES = 4096 }; /* of router_t.outbox_of; a power of two */
+
 /* What the handler of one message has told, and rows do not say yet. Slices share it. */
 typedef struct outbox_told {
     uint32_t shares;

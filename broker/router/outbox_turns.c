@@ -10,8 +10,9 @@
 #include "broker/router/router_state.h"
 #include "core/crash_point.h"
 
-/* After a connection was lost, or could not take more. */
-enum { PAUSE_MS = 100 };
+/* PAUSE_MS: after a connection was lost, or could not take more. TURN_MAX: orders of one turn: a
+ * message to this broker itself is admitted at once. */
+enum { PAUSE_MS = 100, TURN_MAX = 256 };
 
 /* ---- homes ---- */
 
@@ -54,6 +55,13 @@ static void broker_lost(router_t *router, incarnation_t broker)
 
 /* ---- sending ---- */
 
+/* Where router_t.outbox_of has the lane of a call's source. Others may have the same place, and
+ * then its word is wrong. */
+static uint8_t *place_of(router_t *router, call_key_t call)
+{
+    return &router->outbox_of[(call.client * UINT64_C(0x9e3779b97f4a7c15) >> 32) % OUTBOX_PLACES];
+}
+
 static void send_order(router_t *router, incarnation_t broker, const sender_order_t *order)
 {
     outgoing_send_t send = {.broker = broker,
@@ -63,6 +71,7 @@ static void send_order(router_t *router, incarnation_t broker, const sender_orde
                             .floor = order->floor,
                             .resend = order->resend};
     router->counters.outgoing_resent += order->resend;
+    *place_of(router, order->call) = (uint8_t)lane_number(router, order->message->source_shard);
     if (incarnation_equal(broker, router->config.incarnation)) {
         outgoing_request_send(router, &send);
     } else {
@@ -71,29 +80,35 @@ static void send_order(router_t *router, incarnation_t broker, const sender_orde
     CRASH_POINT(TOLD_SENT);
 }
 
-static void send_to(router_t *router, lane_outbox_t *outbox, uint32_t target)
+/* At most so many as are `left`, which counts down. */
+static void send_to(router_t *router, lane_outbox_t *outbox, uint32_t target, uint32_t *left)
 {
     const outbox_home_t *home = &outbox->homes[target];
     sender_order_t order;
-    while (router->now_ms >= home->pause_until_ms &&
+    while (*left > 0 && router->now_ms >= home->pause_until_ms &&
            sender_take(outbox->sender, target, router->now_ms, &order)) {
         send_order(router, home->broker, &order);
+        --*left;
     }
 }
 
-/* A lane that leaves sends nothing any more: its next home goes on. */
-static void send_all(router_t *router)
+/* To one target, of each lane. A lane that leaves sends nothing any more: its next home goes on. */
+static void send_to_target(router_t *router, uint32_t target, uint32_t *left)
 {
-    for (uint32_t target = 0; target < router->config.lanes; target++) {
-        outbox_home_t home = home_of(router, target);
-        for (uint32_t i = 0; i < router->config.lanes; i++) {
-            router_lane_t *lane = &router->lanes[i];
-            if (!incarnation_is_none(home.broker) && lane->outbox.sender &&
-                lane->state == LANE_HOME) {
-                follow_home(&lane->outbox, target, &home);
-                send_to(router, &lane->outbox, target);
-            }
+    outbox_home_t home = home_of(router, target);
+    for (uint32_t i = 0; i < router->config.lanes && !incarnation_is_none(home.broker); i++) {
+        router_lane_t *lane = &router->lanes[(router->outboxes_turn + i) % router->config.lanes];
+        if (lane->outbox.sender && lane->state == LANE_HOME) {
+            follow_home(&lane->outbox, target, &home);
+            send_to(router, &lane->outbox, target, left);
         }
+    }
+}
+
+static void send_all(router_t *router, uint32_t *left)
+{
+    for (uint32_t i = 0; i<router->config.lanes && * left> 0; i++) {
+        send_to_target(router, (router->outboxes_turn + i) % router->config.lanes, left);
     }
 }
 
@@ -103,8 +118,9 @@ static void answered(router_t *router, const outgoing_answer_t *answer)
 {
     sender_answer_t given = {
         .error = answer->error, .id = answer->id, .retry_after_ms = answer->retry_after_ms};
+    uint32_t first = *place_of(router, answer->call);
     for (uint32_t i = 0; i < router->config.lanes; i++) {
-        lane_outbox_t *outbox = &router->lanes[i].outbox;
+        lane_outbox_t *outbox = &router->lanes[(first + i) % router->config.lanes].outbox;
         if (outbox->sender &&
             sender_find(outbox->sender, answer->call, &given.key, &given.target_lane)) {
             sender_answer(outbox->sender, &given, router->now_ms);
@@ -188,15 +204,16 @@ static void note_end(router_t *router, router_lane_t *lane, const sender_end_t *
     batch_add_sent(router, &lane->batches, &sent);
 }
 
-/* Dead letters need ids. A lane that is being adopted appends nothing yet. */
+/* Dead letters need ids, each of them one that is reserved: what cannot be noted now is at a later
+ * tick. A lane that is being adopted appends nothing yet. */
 static void note_ends(router_t *router)
 {
-    bool leased = router_is_leased(router);
-    for (uint32_t i = 0; i < router->config.lanes && leased; i++) {
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
         router_lane_t *lane = &router->lanes[i];
         bool held = lane->state == LANE_HOME || lane->state == LANE_LEAVING;
         sender_end_t end;
-        while (held && lane->outbox.sender && sender_take_end(lane->outbox.sender, &end)) {
+        while (held && lane->outbox.sender && router_is_leased(router) &&
+               sender_take_end(lane->outbox.sender, &end)) {
             note_end(router, lane, &end);
         }
     }
@@ -214,10 +231,26 @@ void outboxes_run(router_t *router)
     if (!any) {
         return;
     }
+    uint32_t left = TURN_MAX;
     do { /* what stays in this broker may be answered at once */
-        send_all(router);
-    } while (take_answers(router));
+        send_all(router, &left);
+    } while (take_answers(router) && left > 0);
+    if (left == 0) {
+        router->outboxes_go_on = true;
+        router->outboxes_turn = (router->outboxes_turn + 1) % router->config.lanes;
+    }
     note_ends(router);
+}
+
+bool outboxes_go_on(router_t *router)
+{
+    if (!router->outboxes_go_on) {
+        return false;
+    }
+    router->outboxes_go_on = false;
+    router->outboxes_wait = true;
+    outboxes_run(router);
+    return true;
 }
 
 /* What comes back is looked at when the event is over. */

@@ -9,5 +9,7 @@
  * nothing where nothing has happened since. */
 void outboxes_run(router_t *router);
 void outboxes_tick(router_t *router);
+/* The next turn, where the last one had more to send than it might. false: it had not. */
+bool outboxes_go_on(router_t *router);
 
 #endif

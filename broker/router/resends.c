@@ -12,7 +12,8 @@
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
 
-enum { FAILED_RETRY_MS = 100, ENDED_RETRY_MS = 50 };
+/* CUT_SHORT_RETRY_MS: such a look-up is long. */
+enum { FAILED_RETRY_MS = 100, ENDED_RETRY_MS = 50, CUT_SHORT_RETRY_MS = 5000 };
 
 static const char damaged_text[] = "the stored reply is damaged";
 
@@ -155,6 +156,19 @@ static void refuse(router_t *router, client_t *client, message_t *message, fabri
     message_destroy(&message);
 }
 
+/* The message may have been accepted, and a later look-up may find it. */
+static void put_off(router_t *router, client_t *client, message_t *message)
+{
+    uint64_t sequence = message->stored.call.sequence;
+    call_t *call = call_find(client, sequence);
+    if (call) {
+        call_forget(call);
+    }
+    request_reject(router, client, sequence, FABRIC_ERROR_PERSISTENCE, CUT_SHORT_RETRY_MS,
+                   "a look-up of the call takes too long");
+    message_destroy(&message);
+}
+
 /* This broker is not the home of the call's shard any more. */
 static void send_away(router_t *router, client_t *client, message_t *message)
 {
@@ -218,8 +232,11 @@ static void act_on(router_t *router, client_t *client, message_t *message, looku
         refuse(router, client, message, FABRIC_ERROR_ALREADY_PROCESSING);
         break;
     case LOOKUP_UNKNOWN:
+    case LOOKUP_CUT_SHORT:
         if (message->stored.key_hash && keyed_stands(router, message)) {
             accept_in_turn(router, client, message); /* primary keys stand longer than calls */
+        } else if (outcome == LOOKUP_CUT_SHORT) {
+            put_off(router, client, message);
         } else {
             refuse(router, client, message, FABRIC_ERROR_OUTCOME_UNKNOWN);
         }
@@ -278,6 +295,11 @@ static void resume_all(router_t *router, const lookup_t *lookup, size_t count)
             resume(router, client);
         }
     }
+}
+
+void router_lookup_cut_short(router_t *router, uint32_t number, request_id_t lost)
+{
+    router->lanes[number].lookup_current.lost = lost.value;
 }
 
 void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,

@@ -162,6 +162,12 @@ void router_tick(router_t *router, uint64_t now_ms)
     }
 }
 
+bool router_go_on(router_t *router, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    return lanes_go_on(router) || outboxes_go_on(router);
+}
+
 uint64_t router_next_deadline(const router_t *router)
 {
     uint64_t tick_ms = router->last_tick_ms + TICK_MS;

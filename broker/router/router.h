@@ -182,8 +182,8 @@ bool router_next_adoption(router_t *router, store_hold_t *hold);
  *   1. Rows that are no messages become dead letters.
  *   2. The router makes ids above `last_id`: the clock that ids are made of may have gone back. */
 void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms);
-/* Takes over more of an adoption, or frees more of a lane that was dropped, for some milliseconds.
- * false: there was nothing more. */
+/* Takes over more of an adoption, frees more of a lane that was dropped, or sends more of what
+ * handlers have told, for some milliseconds. false: there was nothing more. */
 bool router_go_on(router_t *router, uint64_t now_ms);
 /* What stands in the lane cannot be read. The lane stays to be adopted: its shards do not serve,
  * and their callers are told why. */
@@ -362,6 +362,9 @@ void router_lookup_key(router_t *router, uint32_t lane, const store_key_t *key);
 /* The page was read, as store_driver.list_keys visits it; `ended`: there are no more keys. */
 void router_lookup_listed(router_t *router, uint32_t lane, const store_key_name_t *names,
                           size_t count, bool ended);
+/* To be called before the look-up is over, if it came to a bound: what may lie at or below `lost`
+ * is purged or damaged, and the rest may be found another time. Without it all of it is lost. */
+void router_lookup_cut_short(router_t *router, uint32_t lane, request_id_t lost);
 /* The look-up is over. After an error its calls are refused with PERSISTENCE. After OK, all
  * messages above `reached` were looked through: a call that was not found and may lie below is
  * unknown. */

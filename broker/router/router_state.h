@@ -95,19 +95,22 @@ struct router {
     ages_t pending_ages; /* of pending messages, by the times of their ids; mailbox.c writes it */
 
     router_lane_t lanes[LIMIT_LANES_MAX];
-    router_fence_t fence;       /* lanes.c writes it */
-    uint64_t held;              /* messages of requests that are held */
-    uint64_t message_bytes;     /* of all messages in messages_by_id */
-    uint64_t key_bytes;         /* of the primary keys of all lanes */
-    uint64_t state_bytes;       /* of the persisted states of all lanes */
-    uint64_t told_bytes;        /* of what handlers have told, until it is durable */
-    uint64_t outgoing_bytes;    /* of the outboxes of all lanes */
-    uint32_t outboxes;          /* lanes that have one */
-    bool outboxes_wait;         /* something has happened that outboxes have to do with */
-    uint32_t reader_count;      /* queries of entities' events; readers.c writes it */
-    uint64_t takes;             /* of batches, of all lanes */
-    uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */
-    uint64_t high_id_stored;    /* the highest id that some entry says was made */
+    router_fence_t fence;             /* lanes.c writes it */
+    uint64_t held;                    /* messages of requests that are held */
+    uint64_t message_bytes;           /* of all messages in messages_by_id */
+    uint64_t key_bytes;               /* of the primary keys of all lanes */
+    uint64_t state_bytes;             /* of the persisted states of all lanes */
+    uint64_t told_bytes;              /* of what handlers have told, until it is durable */
+    uint64_t outgoing_bytes;          /* of the outboxes of all lanes */
+    uint32_t outboxes;                /* lanes that have one */
+    bool outboxes_wait;               /* something has happened that outboxes have to do with */
+    bool outboxes_go_on;              /* there was more to be sent than one turn may send */
+    uint32_t outboxes_turn;           /* the lane whose turn is first */
+    uint8_t outbox_of[OUTBOX_PLACES]; /* by calls' sources: the lane that has sent the last one */
+    uint32_t reader_count;            /* queries of entities' events; readers.c writes it */
+    uint64_t takes;                   /* of batches, of all lanes */
+    uint64_t new_journal_bytes;       /* of all lanes\' entries that no checkpoint covers yet */
+    uint64_t high_id_stored;          /* the highest id that some entry says was made */
 
     shard_map_t *map;
     order_item_t *orders, *orders_last;

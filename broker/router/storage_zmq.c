@@ -303,6 +303,9 @@ static void take_finder(storage_t *storage)
                                  find->answer.listed_count, find->answer.listed_all);
         }
         request_id_t reached = find->answer.reached;
+        if (find->answer.lost.value < reached.value) {
+            router_lookup_cut_short(storage->router, find->lane, find->answer.lost);
+        }
         finder_answer_clear(&find->answer);
         router_lookup_done(storage->router, find->lane, find->error, reached, storage->now_ms);
     }

@@ -77,7 +77,7 @@ typedef struct storage {
     log_limiter_t dead_letters;
     uint64_t purged_entries, purged_bytes;
     uint64_t now_ms;
-    bool going_on;      /* the router takes over a lane, or frees one, part by part */
+    bool going_on;      /* the router takes over a lane, frees one, or sends, part by part */
     fabric_error_t end; /* not OK: the broker must not go on */
 } storage_t;
 

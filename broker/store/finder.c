@@ -61,7 +61,8 @@ typedef struct wanted {
     call_key_t call;
     bool found;
     bool ended;
-    bool read; /* its record was */
+    bool read;        /* its record was */
+    bool passed_over; /* it was not, for the bound of bytes */
     request_id_t id;
     uint64_t number; /* of the entry */
     uint32_t record;
@@ -86,13 +87,21 @@ typedef struct search {
     uint64_t number;  /* of the last entry that was read; END_OF_JOURNAL: none */
     uint64_t last_id; /* of that entry: no entry below it has a larger id */
     uint64_t unknown; /* at or below this id, something was left out */
+    uint64_t lost;    /* the same of what is purged or damaged */
     bool over;        /* the floor is reached, or a bound */
     finder_answer_t answer;
 } search_t;
 
-static void leave_out(search_t *search, uint64_t id)
+/* For a bound: it is there. */
+static void pass_over(search_t *search, uint64_t id)
 {
     search->unknown = id > search->unknown ? id : search->unknown;
+}
+
+static void leave_out(search_t *search, uint64_t id)
+{
+    pass_over(search, id);
+    search->lost = id > search->lost ? id : search->lost;
 }
 
 /* ---- calls ---- */
@@ -184,7 +193,7 @@ static fabric_error_t read_all_calls(search_t *search)
             break; /* the journal begins here */
         }
         if (!search->over && is_bounded(search)) {
-            leave_out(search, search->last_id);
+            pass_over(search, search->last_id);
             search->over = true;
         }
     }
@@ -290,6 +299,14 @@ static bool read_records(void *context, const store_entry_t *entry)
     return false;
 }
 
+static void pass_over_all(search_t *search, const entry_visit_t *visit)
+{
+    for (size_t i = 0; i < visit->count; i++) {
+        visit->first[i].passed_over = true;
+        pass_over(search, visit->first[i].id.value);
+    }
+}
+
 static int compare_places(const void *left, const void *right)
 {
     const wanted_t *a = left;
@@ -318,12 +335,15 @@ static fabric_error_t read_all_records(search_t *search)
             if (error) {
                 return error;
             }
+        } else {
+            pass_over_all(search, &visit);
         }
         i += visit.count;
     }
     for (size_t i = 0; i < search->count; i++) {
-        if (search->wanted[i].found && !search->wanted[i].read) {
-            leave_out(search, search->wanted[i].id.value);
+        const wanted_t *wanted = &search->wanted[i];
+        if (wanted->found && !wanted->read && !wanted->passed_over) {
+            leave_out(search, wanted->id.value);
         }
     }
     return FABRIC_OK;
@@ -375,6 +395,7 @@ fabric_error_t finder_find(finder_t *finder, uint32_t lane, request_id_t floor,
         return error;
     }
     search.answer.reached = (request_id_t){search.unknown};
+    search.answer.lost = (request_id_t){search.lost};
     *answer = search.answer;
     return FABRIC_OK;
 }

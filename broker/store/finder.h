@@ -6,7 +6,8 @@
  * had raised the mark before. How far down the look-up came is part of the answer: the floor, or
  * the bound of bytes or time, or the purged mark, whichever is highest. What was not found above
  * that is not in the store. Rows are not searched: a pending message's entry is purged only
- * together with raising the mark.
+ * together with raising the mark. The answer also has the highest id below which something is lost,
+ * purged or damaged: what was not looked at above it, for a bound, may be found another time.
  *
  * Threading: belongs to one thread at a time.
  */
@@ -39,6 +40,7 @@ typedef struct finder_answer {
     finder_found_t *found; /* malloc'ed */
     size_t count;
     request_id_t reached; /* every message with a larger id was looked at; the floor: all */
+    request_id_t lost;    /* no message with a larger id is purged or damaged */
     store_key_t *keys;    /* malloc'ed, with their payloads: of finder_find_keys */
     size_t key_count, key_capacity;
     store_key_name_t *listed; /* malloc'ed: of finder_list_keys */

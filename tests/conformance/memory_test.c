@@ -42,6 +42,9 @@ static bool damage(const char *url, store_suite_damage_t kind)
     case STORE_SUITE_NO_CLUSTER:
         memory_store_lose_cluster(name_of(url));
         break;
+    case STORE_SUITE_NO_ENTRY:
+        memory_store_lose_entry(name_of(url), 0, memory_store_lane(name_of(url), 0).number);
+        break;
     }
     return true;
 }

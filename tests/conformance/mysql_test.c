@@ -36,6 +36,8 @@ static bool damage(const char *url, store_suite_damage_t kind)
             "INSERT INTO schema_version SELECT MAX(version) + 1, NOW() FROM schema_version",
         [STORE_SUITE_FOREIGN_TABLES] = "CREATE TABLE journal (page INT) ENGINE=InnoDB",
         [STORE_SUITE_NO_CLUSTER] = "DELETE FROM cluster",
+        [STORE_SUITE_NO_ENTRY] = ("DELETE FROM journal WHERE lane = 0 AND number ="
+                                  " (SELECT number FROM checkpoint WHERE lane = 0)"),
     };
     return mariadb_execute(url, statements[kind]);
 }

@@ -63,6 +63,8 @@ static bool damage(const char *url, store_suite_damage_t kind)
              " SELECT max(version) + 1, max(applied_at) FROM schema_version"),
         [STORE_SUITE_FOREIGN_TABLES] = "CREATE TABLE journal (page TEXT)",
         [STORE_SUITE_NO_CLUSTER] = "DELETE FROM cluster",
+        [STORE_SUITE_NO_ENTRY] = ("DELETE FROM journal WHERE lane = 0 AND number ="
+                                  " (SELECT number FROM checkpoint WHERE lane = 0)"),
     };
     return execute(url, statements[kind]);
 }

@@ -14,7 +14,8 @@
 typedef enum store_suite_damage {
     STORE_SUITE_NEWER_VERSION,  /* schema version STORE_SCHEMA_VERSION + 1 */
     STORE_SUITE_FOREIGN_TABLES, /* an empty database gets a table "journal" that is not ours */
-    STORE_SUITE_NO_CLUSTER      /* the cluster's row is gone */
+    STORE_SUITE_NO_CLUSTER,     /* the cluster's row is gone */
+    STORE_SUITE_NO_ENTRY        /* of lane 0: the entry that its checkpoint has reached */
 } store_suite_damage_t;
 
 typedef struct store_suite {

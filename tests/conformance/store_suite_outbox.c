@@ -328,6 +328,19 @@ static void the_oldest_open_message_is_known(void **state)
     assert_int_equal(oldest(fixture), 500);
 }
 
+/* Then it is not known what the entries above it have at least. */
+static void without_the_entry_of_a_checkpoint_all_may_be_open(void **state)
+{
+    store_fixture_t *fixture = *state;
+    append_some(fixture, &fixture->hold, 2, 8);
+    append_some(fixture, &fixture->hold_1, 2, 3);
+    checkpoint_all(fixture);
+    append_some(fixture, &fixture->hold, 10, 1);
+    assert_int_equal(oldest(fixture), 900);
+    assert_true(fixture->suite->damage(fixture->url, STORE_SUITE_NO_ENTRY));
+    assert_int_equal(oldest(fixture), 1);
+}
+
 /* Entries that a message may still need stay, however old they are; but bytes win. */
 static void a_purge_leaves_what_open_messages_need(void **state)
 {
@@ -420,6 +433,7 @@ int store_suite_outbox(void)
         FOUNDED_TEST(messages_that_have_ended_are_deleted),
         FOUNDED_TEST(outboxes_are_listed),
         FOUNDED_TEST(the_oldest_open_message_is_known),
+        FOUNDED_TEST(without_the_entry_of_a_checkpoint_all_may_be_open),
         FOUNDED_TEST(a_purge_leaves_what_open_messages_need),
         FOUNDED_TEST(a_clear_leaves_outgoing_messages),
         FOUNDED_TEST(a_slice_has_so_many_messages),

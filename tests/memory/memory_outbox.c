@@ -144,7 +144,8 @@ static uint64_t oldest_of(const memory_lane_t *lane)
     const memory_entry_t *reached = memory_sequence_find(&lane->entries, lane->row.number);
     bool above =
         memory_sequence_from(&lane->entries, lane->row.number + 1) < lane->entries.places.count;
-    return reached && above && reached->entry.last_id < oldest ? reached->entry.last_id : oldest;
+    uint64_t last_id = reached ? reached->entry.last_id : 1;
+    return above && last_id < oldest ? last_id : oldest;
 }
 
 fabric_error_t memory_oldest_outgoing(store_t *base, uint64_t *id)

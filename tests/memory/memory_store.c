@@ -79,6 +79,12 @@ void memory_store_lose_cluster(const char *name)
     memory_unlock();
 }
 
+void memory_store_lose_entry(const char *name, uint32_t lane, uint64_t number)
+{
+    memory_entry_remove(lock_database(name), lane, number);
+    memory_unlock();
+}
+
 void memory_store_set_lane(const char *name, const store_lane_t *lane)
 {
     assert(lane->lane < LIMIT_LANES_MAX);

@@ -100,6 +100,7 @@ void memory_store_set_version(const char *name, uint32_t version);
 void memory_store_make_foreign(const char *name);
 /* Damages it, as by hand. */
 void memory_store_lose_cluster(const char *name);
+void memory_store_lose_entry(const char *name, uint32_t lane, uint64_t number);
 void memory_store_set_lane(const char *name, const store_lane_t *lane);
 
 /* For checkers. Entries by lane and number, rows by lane, entity and position, states by lane, dead

@@ -232,6 +232,9 @@ static void take_found(broker_life_t *life, const operation_t *find)
         router_lookup_listed(life->router, find->hold.lane, find->answer.listed,
                              find->answer.listed_count, find->answer.listed_all);
     }
+    if (find->answer.lost.value < find->answer.reached.value) {
+        router_lookup_cut_short(life->router, find->hold.lane, find->answer.lost);
+    }
     router_lookup_done(life->router, find->hold.lane, find->error, find->answer.reached,
                        process_now_ms(life->process));
 }

@@ -190,6 +190,7 @@ static void bytes_of_calls_are_bounded(void **state)
     size_t found = find_all(f, FIRST - 1);
     assert_true(found > 0 && found < CALLS / 2);
     assert_true(f->answer.reached.value > FIRST && f->answer.reached.value < LAST);
+    assert_int_equal(f->answer.lost.value, 0);
 }
 
 static void time_is_bounded(void **state)
@@ -202,6 +203,7 @@ static void time_is_bounded(void **state)
     size_t found = find_all(f, FIRST - 1);
     assert_true(found > 0 && found <= 6);
     assert_true(f->answer.reached.value >= LAST - 6);
+    assert_int_equal(f->answer.lost.value, 0);
 }
 
 static void bytes_of_bodies_are_bounded(void **state)
@@ -212,6 +214,7 @@ static void bytes_of_bodies_are_bounded(void **state)
     size_t found = find_all(f, FIRST - 1);
     assert_true(found > 0 && found < CALLS);
     assert_true(f->answer.reached.value > FIRST && f->answer.reached.value < LAST);
+    assert_int_equal(f->answer.lost.value, 0);
 }
 
 /* ---- purges ---- */
@@ -232,6 +235,7 @@ static void purged_calls_are_unknown(void **state)
                      FABRIC_OK);
     assert_true(find_all(f, FIRST - 1) < CALLS);
     assert_int_equal(f->answer.reached.value, FIRST + 13);
+    assert_int_equal(f->answer.lost.value, FIRST + 13);
     assert_int_equal(find_all(f, FIRST + 13), CALLS - 14);
     assert_int_equal(f->answer.reached.value, FIRST + 13);
 }
@@ -358,6 +362,7 @@ static void damaged_calls_make_older_ones_unknown(void **state)
     append_damaged(f, true);
     assert_int_equal(find(f, FIRST, &call, 1), FABRIC_OK);
     assert_int_equal(f->answer.reached.value, LAST);
+    assert_int_equal(f->answer.lost.value, LAST);
 }
 
 /* ---- failures ---- */

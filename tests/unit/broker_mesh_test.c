@@ -491,6 +491,11 @@ static void outgoing_messages_are_sent_to_a_broker_that_is_reached(void **state)
     assert_false(send_outgoing(s, 6, 10));
     welcome(s, link, OTHER);
     assert_int_equal(pull(s, link, KIND_OUTGOING, NULL), 0); /* nothing of before is sent */
+    assert_true(send_outgoing(s, 7, 10));
+    map_broker_t left = broker_of(THIRD);
+    mesh_set_members(s->mesh, &left, 1);
+    assert_int_equal(expect(s, MESH_LOST)->broker.bytes[0], OTHER); /* what was taken is dropped */
+    expect_nothing(s);
 }
 
 static void outgoing_messages_that_wait_are_bounded(void **state)

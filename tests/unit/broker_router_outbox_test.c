@@ -232,6 +232,26 @@ static void what_is_refused_for_good_is_a_dead_letter(void **state)
     outbox_close(&home);
 }
 
+/* Its id would be one that another broker may make. */
+static void a_dead_letter_waits_for_ids(void **state)
+{
+    (void)state;
+    home_t *home = outbox_open(NULL);
+    router_t *router = home->driver->router;
+    uint64_t mark = router->id_mark;
+    uint64_t id = outbox_tell_one(home, s(0), t(0));
+    (void)outbox_sent(home);
+    router->id_mark = request_id_highest(router);
+    outbox_answer(home, id, 1, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, 0);
+    driver_pass(home->driver, 40);
+    assert_int_equal(router->lanes[0].batches.next.sent_count, 0);
+    router->id_mark = mark;
+    outbox_append_ends(home);
+    outbox_append_ends(home);
+    assert_non_null(lane_told_find(home->store.told, id, 0)->dead);
+    outbox_close(&home);
+}
+
 static void a_new_home_keeps_dead_letters_that_have_no_rows(void **state)
 {
     (void)state;
@@ -368,6 +388,31 @@ static void a_window_that_is_full_is_read_from_rows(void **state)
     assert_false(sender_is_full(outbox_sender(home), 1));
     home_checkpoint(home);
     assert_int_equal(lane_told_rows(home->store.told), 0);
+    outbox_close(&home);
+}
+
+/* One turn is short, however much there is to send, and the next one follows at once. */
+static void what_is_sent_at_once_is_bounded(void **state)
+{
+    enum { TURN = 256 };
+    (void)state;
+    home_t *home = outbox_open(NULL);
+    router_t *router = home->driver->router;
+    tell_many(home, 0);
+    size_t sent = driver_count(home->driver, "mesh", KIND_OUTGOING);
+    assert_true(sent > 0);
+    assert_true(sent <= TURN);
+    bool more;
+    do {
+        router_outgoing_t outgoing;
+        size_t before = sent;
+        while (router_next_outgoing(router, &outgoing)) {
+            sent++;
+        }
+        assert_in_range(sent - before, 0, TURN);
+        more = router_go_on(router, home->driver->now_ms);
+    } while (more);
+    assert_int_equal(sent, MANY);
     outbox_close(&home);
 }
 
@@ -529,11 +574,13 @@ int main(void)
         cmocka_unit_test(what_stays_in_this_broker_is_accepted_here),
         cmocka_unit_test(messages_follow_the_home_of_their_target),
         cmocka_unit_test(what_is_refused_for_good_is_a_dead_letter),
+        cmocka_unit_test(a_dead_letter_waits_for_ids),
         cmocka_unit_test(a_new_home_keeps_dead_letters_that_have_no_rows),
         cmocka_unit_test(a_checkpoint_writes_what_is_open_and_deletes_what_has_ended),
         cmocka_unit_test(a_source_and_what_it_told_change_in_one_slice),
         cmocka_unit_test(an_end_while_a_checkpoint_is_under_way),
         cmocka_unit_test(a_window_that_is_full_is_read_from_rows),
+        cmocka_unit_test(what_is_sent_at_once_is_bounded),
         cmocka_unit_test(a_full_outbox_refuses_types_that_tell),
         cmocka_unit_test(a_new_home_goes_on_with_what_is_open),
         cmocka_unit_test(a_new_home_sends_again_what_has_no_row),
