@@ -118,7 +118,8 @@ static fabric_error_t use_database(fabric_worker_t *worker, const config_t *conf
     mysql_url_t url;
     reason_t why = {""};
     if (database.url && mysql_url_parse(database.url, &why, &url) != FABRIC_OK) {
-        return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION, "database: %.400s", why.text);
+        const char *text = strncmp(why.text, "store: ", 7) == 0 ? why.text + 7 : why.text;
+        return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION, "database: %.400s", text);
     }
     worker_use_database(worker, &database);
     return FABRIC_OK;
