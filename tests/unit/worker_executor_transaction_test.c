@@ -388,9 +388,9 @@ static void failures_and_defects_count_though_the_connection_is_lost(void **stat
 static void a_failed_connect_is_not_tried_again_at_once(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
-    transaction_config_t patient = database;
-    patient.retry_ms = 600000;
-    d->database = &patient;
+    transaction_config_t rarely = database;
+    rarely.retry_ms = 600000;
+    d->database = &rarely;
     exec_limit(d, UINT32_MAX, UINT32_MAX);
     exec_begin(d, 1);
     fake.open = FABRIC_ERROR_STORE_UNAVAILABLE;
