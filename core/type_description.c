@@ -554,6 +554,25 @@ static bool merge_events(const type_description_t *known, const type_description
     return true;
 }
 
+/* Messages that were dropped stay, while a state or events are new: that would be a type that
+ * cannot be read. */
+static bool merge_stores_transactions(const type_description_t *merged,
+                                      fabric_schema_fault_t *fault)
+{
+    if (!merged->state && merged->event_count == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < merged->message_count; i++) {
+        if (merged->messages[i].transactional) {
+            (void)conflict(fault, merged->messages[i].tag, "",
+                           "expected neither a persisted state nor events, as the type has, or "
+                           "had, this transactional message");
+            return true;
+        }
+    }
+    return false;
+}
+
 fabric_error_t type_description_merge(const type_description_t *known,
                                       const type_description_t *brought,
                                       fabric_schema_fault_t *fault, wire_writer_t *writer)
@@ -574,7 +593,8 @@ fabric_error_t type_description_merge(const type_description_t *known,
                                            sizeof *merged.events);
     if (!merge_messages(known, brought, fault, &merged, &older) ||
         !merge_events(known, brought, fault, &merged, &older) ||
-        !merge_states(known, brought, fault, &merged)) {
+        !merge_states(known, brought, fault, &merged) ||
+        merge_stores_transactions(&merged, fault)) {
         error = FABRIC_ERROR_TYPE_CONFLICT;
     } else if (merged.message_count > LIMIT_MESSAGES_MAX) {
         (void)conflict(fault, brought->name, "", "expected fewer messages, with those from before");

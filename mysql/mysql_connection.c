@@ -303,7 +303,7 @@ void mysql_roll_back(sql_store_t *base)
 
 fabric_error_t mysql_release(sql_store_t *base, bool *stands)
 {
-    static const char text[] = "RELEASE SAVEPOINT fabric";
+    static const char text[] = "RELEASE SAVEPOINT fabric_handler";
     enum { NO_SAVEPOINT = 1305, UNREAD_RESULT = 2014 };
     mysql_store_t *store = mysql_store_of(base);
     int failed = mysql_real_query(store->session.handle, text, sizeof text - 1);

@@ -138,6 +138,12 @@ static fabric_error_t prepare(mysql_store_t *store, sql_statement_t statement, s
     return FABRIC_OK;
 }
 
+fabric_error_t mysql_prepare_one(sql_store_t *base, sql_statement_t statement)
+{
+    mysql_prepared_t *prepared = NULL;
+    return prepare(mysql_store_of(base), statement, 1, &prepared);
+}
+
 /* ---- running ---- */
 
 /* The library reads through the pointers only; they are not const because rows use them too. */

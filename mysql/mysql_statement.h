@@ -9,6 +9,7 @@
 
 #include "mysql/mysql_connection.h"
 
+fabric_error_t mysql_prepare_one(sql_store_t *store, sql_statement_t statement);
 fabric_error_t mysql_run(sql_store_t *store, sql_statement_t statement, size_t rows,
                          uint64_t *matched);
 fabric_error_t mysql_start_query(sql_store_t *store, sql_statement_t statement, size_t rows);

@@ -20,6 +20,7 @@ const sql_engine_t mysql_engine = {
     .migration = mysql_migration,
     .check_settings = mysql_check_settings,
     .release = mysql_release,
+    .prepare = mysql_prepare_one,
     .connection = mysql_handle,
     .name = mysql_name,
 };

@@ -224,7 +224,9 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     bool answered = false;
     if (delivery_is_transactional(delivery)) {
         bool later = pending || outcome == FABRIC_PENDING || outcome == FABRIC_WAITING;
-        const char *ended = transaction_returned(executor, entity, delivery, later, &answered);
+        bool rolls_back = fault || outcome == FABRIC_FAILURE || outcome == FABRIC_DEFECT;
+        const char *ended =
+            transaction_returned(executor, entity, delivery, rolls_back, later, &answered);
         fault = ended ? ended : fault;
     }
     if (fault || answered) {

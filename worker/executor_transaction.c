@@ -82,9 +82,11 @@ bool transaction_enter(executor_t *executor, entity_t *entity, const message_del
 }
 
 const char *transaction_returned(executor_t *executor, entity_t *entity,
-                                 const message_deliver_t *delivery, bool later, bool *answered)
+                                 const message_deliver_t *delivery, bool rolls_back, bool later,
+                                 bool *answered)
 {
     const char *fault = transaction_fault(executor->handling.transactions, answered);
+    *answered = *answered && !rolls_back;
     if (*answered) {
         put_unknown(executor, entity, delivery);
         return NULL;

@@ -21,9 +21,11 @@ static inline bool delivery_is_transactional(const message_deliver_t *delivery)
 FABRIC_MUST_USE bool transaction_enter(executor_t *executor, entity_t *entity,
                                        const message_deliver_t *delivery);
 /* The handler has returned. What is wrong with that; NULL: nothing. `*answered`: the delivery has
- * been answered, as the connection was lost. `later`: it wants to answer later. */
+ * been answered, as the connection was lost; but what `rolls_back` anyway, a failure or a defect,
+ * is still to be answered: no COMMIT was sent. `later`: it wants to answer later. */
 const char *transaction_returned(executor_t *executor, entity_t *entity,
-                                 const message_deliver_t *delivery, bool later, bool *answered);
+                                 const message_deliver_t *delivery, bool rolls_back, bool later,
+                                 bool *answered);
 /* Commits the reply, with what the handler has told others (NULL: nothing); false: the delivery has
  * been answered otherwise. */
 FABRIC_MUST_USE bool transaction_reply(executor_t *executor, entity_t *entity,

@@ -15,6 +15,9 @@ struct transactions {
     transaction_config_t config;
     store_t *store; /* NULL: not connected */
     store_cluster_t cluster;
+    uint64_t retry_at_ms;   /* until then connects answer: */
+    fabric_error_t refusal; /* of the last one that failed, with its reason */
+    reason_t refusal_reason;
     bool open; /* a transaction is */
     uint64_t began_ms;
     wire_writer_t bytes; /* the result that is stored, or was found */
@@ -54,16 +57,13 @@ const char *transaction_reason(const transactions_t *self)
 
 /* ---- connecting ---- */
 
-static fabric_error_t connect_store(transactions_t *self)
+static fabric_error_t connect_now(transactions_t *self)
 {
     store_cluster_t any = {.lanes = 0};
     store_options_t options = {.url = self->config.url,
                                .password = self->config.password,
                                .connect_timeout_ms = self->config.connect_timeout_ms,
                                .io_timeout_ms = self->config.io_timeout_ms};
-    if (self->store) {
-        return FABRIC_OK;
-    }
     fabric_error_t error = store_open(self->config.drivers, &options, &self->reason, &self->store);
     if (error != FABRIC_OK) {
         return error;
@@ -88,6 +88,26 @@ static fabric_error_t check_cluster(transactions_t *self, const uint8_t *cluster
                : reason_set(&self->reason, FABRIC_ERROR_FOREIGN_DATABASE,
                             "the database is that of cluster %s, and not of this one",
                             self->cluster.name);
+}
+
+/* Each try may block for the whole timeout, and the executor's other messages wait. */
+static fabric_error_t connect_store(transactions_t *self, const uint8_t *cluster_id)
+{
+    if (self->store) {
+        return check_cluster(self, cluster_id);
+    }
+    if (clock_monotonic_ms() < self->retry_at_ms) {
+        self->reason = self->refusal_reason;
+        return self->refusal;
+    }
+    fabric_error_t error = connect_now(self);
+    error = error ? error : check_cluster(self, cluster_id);
+    if (error != FABRIC_OK) {
+        self->retry_at_ms = clock_monotonic_ms() + self->config.retry_ms;
+        self->refusal = error;
+        self->refusal_reason = self->reason;
+    }
+    return error;
 }
 
 /* Notes why a call failed; a connection that may be dead is closed. */
@@ -160,7 +180,9 @@ static fabric_error_t read_result(transactions_t *self, const transaction_name_t
     if (!get_result(wire_reader(wire_writer_bytes(&self->bytes)), &read) ||
         read.result.request_id != name->request_id) {
         return reason_set(&self->reason, FABRIC_ERROR_MALFORMED_MESSAGE,
-                          "the result that stands in direct_result cannot be read");
+                          "its result, which stands in direct_result under request id %llu, "
+                          "cannot be read",
+                          (unsigned long long)name->request_id);
     }
     read.result.home_epoch = name->token.home_epoch;
     read.result.owner_sequence = name->token.owner_sequence;
@@ -184,8 +206,7 @@ static void put_result(transactions_t *self, const transaction_result_t *result)
 
 static fabric_error_t begin(transactions_t *self, const transaction_name_t *name, bool *found)
 {
-    fabric_error_t error = connect_store(self);
-    error = error ? error : check_cluster(self, name->cluster_id);
+    fabric_error_t error = connect_store(self, name->cluster_id);
     if (error == FABRIC_OK && !name->claimed) {
         store_owner_t owner = owner_of(self, name);
         error = self->store->driver->owner_claim(self->store, &owner);
@@ -221,8 +242,11 @@ const char *transaction_fault(transactions_t *self, bool *lost)
     bool silent = clock_monotonic_ms() - self->began_ms >= SILENT_MS;
     self->reason.text[0] = '\0';
     fabric_error_t error = failed(self, self->store->driver->direct_check(self->store, &stands));
-    if (error != FABRIC_OK) {
+    if (error != FABRIC_OK || !stands) {
         transaction_end(self);
+    }
+    if (!stands) { /* its locks, tables and settings are not for the next message */
+        disconnect(self);
     }
     *lost = error != FABRIC_OK && !silent;
     if (error != FABRIC_OK && silent) {

@@ -21,6 +21,7 @@ typedef struct transaction_config {
     const char *password;                 /* NULL: none */
     uint32_t connect_timeout_ms;
     uint32_t io_timeout_ms;
+    uint32_t retry_ms; /* after a failed connect, for so long nothing is tried */
 } transaction_config_t;
 
 typedef struct transactions transactions_t;

@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/stop_signals.h"
 #include "mysql/mysql_store.h"
+#include "mysql/mysql_url.h"
 #include "worker/crash_handler.h"
 #include "worker/crash_report_zmq.h"
 #include "worker/module.h"
@@ -101,8 +102,10 @@ static fabric_error_t make_worker(const config_t *config, program_t *program, mo
                        worker);
 }
 
-static void use_database(fabric_worker_t *worker, const config_t *config)
+static fabric_error_t use_database(fabric_worker_t *worker, const config_t *config,
+                                   reason_t *reason)
 {
+    enum { RETRY_MS = 1000 };
     static const store_driver_t *const drivers[] = {&mysql_store_driver, NULL};
     transaction_config_t database = {
         .drivers = drivers,
@@ -110,8 +113,16 @@ static void use_database(fabric_worker_t *worker, const config_t *config)
         .password = config_text(config, "database_password"),
         .connect_timeout_ms = (uint32_t)config_uint(config, "connect_timeout_ms"),
         .io_timeout_ms = (uint32_t)config_uint(config, "io_timeout_ms"),
+        .retry_ms = RETRY_MS,
     };
+    mysql_url_t url;
+    reason_t why = {""};
+    if (database.url && mysql_url_parse(database.url, &why, &url) != FABRIC_OK) {
+        const char *text = strncmp(why.text, "store: ", 7) == 0 ? why.text + 7 : why.text;
+        return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION, "database: %.400s", text);
+    }
     worker_use_database(worker, &database);
+    return FABRIC_OK;
 }
 
 static bool open_descriptors(program_t *program)
@@ -174,7 +185,11 @@ static int start_and_run(const config_t *config, program_t *program)
     if (error != FABRIC_OK) {
         return fail(EXIT_CONFIG, error, reason.text);
     }
-    use_database(worker, config);
+    error = use_database(worker, config, &reason);
+    if (error != FABRIC_OK) {
+        fabric_worker_close(&worker);
+        return fail(EXIT_CONFIG, error, reason.text);
+    }
     if (program->notes) {
         worker_note_crashes(worker, program->notes);
         crash_handler_start(); /* after the modules, whose own handlers come behind it */

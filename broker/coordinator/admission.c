@@ -226,7 +226,9 @@ void coordinator_admission_answered(coordinator_admission_t *self, const coordin
     if (!error) {
         coordinator_registry_take_type(self->registry, call->type.group, call->type.description);
         /* A type that cannot be kept would be stored again and again. */
-        bool kept = coordinator_registry_type(self->registry, self->put_name) != NULL;
+        const coordinator_type_t *type = coordinator_registry_type(self->registry, self->put_name);
+        bool kept =
+            type && fabric_bytes_equal(wire_writer_bytes(&type->encoded), call->type.description);
         error = kept ? FABRIC_OK : FABRIC_ERROR_LIMIT_EXCEEDED;
     }
     bool final = error == FABRIC_ERROR_TYPE_CONFLICT || error == FABRIC_ERROR_LIMIT_EXCEEDED;

@@ -288,7 +288,8 @@ bool overflow_reaches(const overflows_t *overflows, uint64_t entity_hash, uint64
 static bool may_drop(const checkpoint_t *checkpoint, const message_t *message)
 {
     return checkpoint_has_settled(checkpoint, message) && message->deliveries <= 1 &&
-           message->unexplained == 0 && message->loss == 0 && !message->crash_text;
+           message->unexplained == 0 && message->loss == 0 && !message->crash_text &&
+           !message->cancelled; /* it waits for an owner that looks for it */
 }
 
 /* The first message of the tail becomes the last one of the gap. */

@@ -134,9 +134,11 @@ struct sql_engine {
     /* STORE_UNAVAILABLE for a read-only database, STORE_UNSAFE for settings under which appends or
      * fences would not work. */
     fabric_error_t (*check_settings)(sql_store_t *store, reason_t *reason);
-    /* Whether the savepoint `fabric` is still there, which is released. For transactions of
-     * handlers, as the next one is: both NULL where there are none. */
+    /* Whether the savepoint `fabric_handler` is still there, which is released. For transactions of
+     * handlers, as the next two are: all NULL where there are none. */
     fabric_error_t (*release)(sql_store_t *store, bool *stands);
+    /* Prepares a statement, with one row, unless it is prepared. */
+    fabric_error_t (*prepare)(sql_store_t *store, sql_statement_t statement);
     void *(*connection)(sql_store_t *store);
     /* "database 'fabric'", "file '/var/lib/fabric.db'": for reasons. */
     const char *(*name)(const sql_store_t *store);

@@ -68,8 +68,11 @@ fabric_error_t sql_direct_begin(store_t *base, request_id_t id, store_visit_dire
         visit(context, sql_bytes(store, 0));
     }
     sql_close(store);
+    if (!error && !stored) { /* now, since the handler may choose another default database */
+        error = store->engine->prepare(store, SQL_DIRECT_INSERT);
+    }
     if (!error && !stored) {
-        error = store->engine->execute(store, "SAVEPOINT fabric");
+        error = store->engine->execute(store, "SAVEPOINT fabric_handler");
     }
     if (error || stored) {
         fabric_error_t ended = sql_end(store, error ? error : FABRIC_ERROR_STORE_REJECTED);

@@ -106,6 +106,20 @@ static void a_result_is_stored_with_the_rows_of_its_handler(void **state)
     assert_true(has_user_row(fixture, 702));
 }
 
+/* The tables of this store are not in the database that the handler has chosen. */
+static void another_default_database_does_not_hold_up_the_commit(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_owner_t owner = owner_of(0, 1, 5);
+    make_table(fixture);
+    assert_ok(claim(fixture, &owner));
+    begin(fixture, 700);
+    assert_true(fixture->suite->execute(fixture->store, "USE information_schema"));
+    assert_ok(commit(fixture, &owner, 700));
+    assert_true(has_user_row(fixture, 700));
+    assert_true(has_result(fixture, 700));
+}
+
 static void nobody_commits_who_has_not_claimed(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -356,6 +370,7 @@ int store_suite_direct(void)
 {
     const struct CMUnitTest tests[] = {
         FOUNDED_TEST(a_result_is_stored_with_the_rows_of_its_handler),
+        FOUNDED_TEST(another_default_database_does_not_hold_up_the_commit),
         FOUNDED_TEST(nobody_commits_who_has_not_claimed),
         FOUNDED_TEST(a_claim_is_for_the_present_home_only),
         FOUNDED_TEST(a_later_owner_ends_the_commits_of_the_one_before),

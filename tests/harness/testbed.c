@@ -594,7 +594,8 @@ void testbed_break_connections(testbed_t *bed)
     statements_t kills = {.database = url.database};
     testbed_query_rows(bed, PROCESS_LIST, add_kill, &kills);
     assert_true(kills.size > 0);
-    /* One that has ended since it was listed ends the statements: those behind it are listed anew. */
+    /* One that has ended since it was listed ends the statements: those behind it are listed
+     * anew. */
     for (unsigned i = 1; kills.size > 0 && !mariadb_execute(bed->database, kills.text); i++) {
         assert_true(i < BREAKS_MAX);
         kills = (statements_t){.database = url.database};

@@ -392,6 +392,16 @@ static void a_worker_needs_the_database(void **state)
     expect_refusal(bed, "message Book is transactional");
 }
 
+static void another_database_is_refused_at_start(void **state)
+{
+    static const char *const arguments[] = {"--database", "sqlite:/var/lib/none.db", NULL};
+    testbed_t *bed = *state;
+    bed->worker_arguments = arguments;
+    testbed_start(bed, 0);
+    bed->options.module = TILL_MODULE;
+    expect_refusal(bed, "database: the URL must have the form mysql://");
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
@@ -411,6 +421,8 @@ int main(void)
         {"a_frozen_worker_does_not_commit", a_frozen_worker_does_not_commit, TESTBED_MYSQL},
         {"each_answered_message_has_one_row", each_answered_message_has_one_row, TESTBED_MYSQL_3},
         {"sqlite_refuses_at_registration", sqlite_refuses_at_registration, TESTBED_SQLITE},
+        {"another_database_is_refused_at_start", another_database_is_refused_at_start,
+         TESTBED_SQLITE},
         {"a_worker_needs_the_database", a_worker_needs_the_database, TESTBED_SQLITE},
     };
     return testbed_run("transaction", tests, sizeof tests / sizeof tests[0]);

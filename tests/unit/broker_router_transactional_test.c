@@ -176,6 +176,43 @@ static void a_result_that_stands_is_stronger_than_a_cancel(void **state)
     driver_close(&driver);
 }
 
+/* It waits behind the window, after an owner that may have handled it; rows know of no cancel. */
+static void a_cancelled_one_stays_in_memory_until_it_is_looked_for(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_told = DRIVER_TOLD_USUALLY;
+    driver_told.transactional = true;
+    home_config(&config);
+    home_t *home = home_open(&config);
+    uint64_t first = home_ask(home, "a", 12);
+    home_append(home);
+    home_kill(home);
+    router_lookup_t lookup;
+    driver_ask(home->driver, "c", first + 8, "a", REQUEST_DURABLE | REQUEST_RESEND);
+    assert_true(router_take_lookup(home->driver->router, 0, &lookup));
+    const lane_message_t *at = lane_model_find_call(&home->store, (call_key_t){1, first + 8});
+    driver_lookup_found(home->driver, 0, &at->message->stored, NULL);
+    router_lookup_done(home->driver->router, 0, FABRIC_OK, (request_id_t){0}, home->driver->now_ms);
+    driver_pull(home->driver);
+    cancel(home->driver, "c", first + 8);
+    home_checkpoint(home);
+    home_worker(home);
+    unsigned looks = 0;
+    for (unsigned handled = 0; handled < 12; handled++) {
+        home_append(home);
+        (void)home_load(home, 0);
+        const message_deliver_t *delivery = driver_delivery(home->driver, "w");
+        bool look = delivery->flags & DELIVER_LOOK;
+        looks += look;
+        driver_result(home->driver, "w", delivery, look ? STATUS_NOT_TAKEN : STATUS_OK,
+                      look ? FABRIC_ERROR_NOT_FOUND : FABRIC_OK);
+    }
+    assert_int_equal(looks, 1);
+    home_append(home);
+    home_close(&home);
+}
+
 /* A worker that has been told of the cancel answers without having looked. */
 static void an_untaken_one_is_looked_for(void **state)
 {
@@ -372,6 +409,7 @@ int main(void)
         TEST(what_was_never_delivered_ends_at_once),
         TEST(a_cancelled_one_is_looked_for),
         TEST(one_that_was_cancelled_in_flight_is_looked_for),
+        TEST(a_cancelled_one_stays_in_memory_until_it_is_looked_for),
         TEST(a_result_that_stands_is_stronger_than_a_cancel),
         TEST(an_untaken_one_is_looked_for),
         TEST(an_untaken_first_delivery_needs_no_look),

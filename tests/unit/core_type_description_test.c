@@ -371,6 +371,30 @@ static void a_message_stays_transactional_or_not(void **state)
     type_description_destroy(&brought);
 }
 
+/* The newer type has dropped the message, which stays, and brings what cannot stand beside it. */
+static void a_dropped_transactional_message_forbids_a_state(void **state)
+{
+    (void)state;
+    static const char text[] = "Place: expected neither a persisted state nor events, as the type "
+                               "has, or had, this transactional message";
+    type_description_t *known = two_messages();
+    type_description_t *brought = two_messages();
+    event_description_t rows[] = {{"Paid", 1, known->messages[0].request}};
+    type_description_t without = *brought;
+    without.messages = &brought->messages[1];
+    without.message_count = 1;
+    type_description_t persists = without;
+    persists.state = known->messages[0].request;
+    type_description_t appends = with_events(&without, rows, 1);
+    known->messages[0].transactional = true;
+    assert_merged(known, &persists, NULL, text);
+    assert_merged(known, &appends, NULL, text);
+    type_description_t before = persists;
+    assert_merged(&before, &persists, &persists, "");
+    type_description_destroy(&known);
+    type_description_destroy(&brought);
+}
+
 /* Workers of either version may run, and brokers are to know of those that tell. */
 static void a_type_that_tells_stays_one(void **state)
 {
@@ -450,6 +474,7 @@ int main(void)
         cmocka_unit_test(messages_of_both_are_kept),
         cmocka_unit_test(early_delivery_is_that_of_the_newer_type),
         cmocka_unit_test(a_message_stays_transactional_or_not),
+        cmocka_unit_test(a_dropped_transactional_message_forbids_a_state),
         cmocka_unit_test(a_type_that_tells_stays_one),
         cmocka_unit_test(merged_messages_are_bounded),
         cmocka_unit_test(contradictions_are_told),

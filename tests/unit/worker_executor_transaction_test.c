@@ -271,6 +271,10 @@ static void an_ended_transaction_is_a_defect(void **state)
     assert_non_null(strstr(d->defect, "had ended when it returned"));
     assert_int_equal(fake.commits_made, 0);
     assert_int_equal(fake.roll_backs, 1);
+    fake.ended = false;
+    give_again(d, 2, 0);
+    exec_expect_amount(d, 2, 101);
+    assert_int_equal(fake.opens, 2); /* what it had set there is gone */
 }
 
 static void a_handler_answers_at_once(void **state)
@@ -369,6 +373,37 @@ static void a_lost_connection_is_no_defect(void **state)
     exec_expect_amount(d, 5, 101);
 }
 
+/* No COMMIT was sent, so nothing is in doubt. */
+static void failures_and_defects_count_though_the_connection_is_lost(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    fake.look = FABRIC_ERROR_STORE_UNAVAILABLE;
+    give(d, "Fail", 0);
+    exec_expect(d, 1, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
+    fake.look = FABRIC_ERROR_STORE_UNAVAILABLE;
+    give(d, "Break", 0);
+    exec_expect(d, 2, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+    assert_int_equal(d->defects_told, 1);
+    assert_int_equal(fake.commits_made, 0);
+}
+
+static void a_failed_connect_is_not_tried_again_at_once(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    transaction_config_t rarely = database;
+    rarely.retry_ms = 600000;
+    d->database = &rarely;
+    exec_limit(d, UINT32_MAX, UINT32_MAX);
+    exec_begin(d, 1);
+    fake.open = FABRIC_ERROR_STORE_UNAVAILABLE;
+    give(d, "Add", 0);
+    expect_unknown(d, 1);
+    give_again(d, 2, 0);
+    expect_unknown(d, 2);
+    assert_int_equal(fake.opens, 0);
+    assert_non_null(strstr(d->rolled_back, "nobody at fake:x"));
+}
+
 static void the_database_of_another_cluster_is_refused(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
@@ -386,6 +421,7 @@ static void a_result_that_cannot_be_read_is_not_sent(void **state)
     fake.size = 1;
     give(d, "Add", 0);
     expect_unknown(d, 1);
+    assert_non_null(strstr(d->rolled_back, "direct_result under request id 1, cannot be read"));
     put_result(17, (const uint8_t *)"\x91\x2a", 2); /* of another message */
     give_again(d, 2, 0);
     expect_unknown(d, 2);
@@ -612,6 +648,8 @@ int main(void)
         TEST(a_commit_that_was_not_one_runs_again),
         TEST(another_result_that_stands_by_then_counts),
         TEST(a_lost_connection_is_no_defect),
+        TEST(failures_and_defects_count_though_the_connection_is_lost),
+        TEST(a_failed_connect_is_not_tried_again_at_once),
         TEST(the_database_of_another_cluster_is_refused),
         TEST(a_result_that_cannot_be_read_is_not_sent),
         TEST(other_messages_need_no_database),

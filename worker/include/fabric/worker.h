@@ -362,7 +362,8 @@ bool fabric_context_is_durable(const fabric_context_t *context);
  *  fabric-worker uses, with an open transaction (isolation READ COMMITTED, strict SQL mode,
  *  character set binary). Valid until the handler returns. A reply commits it; everything else
  *  rolls it back. The handler reads all results of its statements. It must not end the transaction,
- *  by COMMIT, ROLLBACK or a statement that commits by itself, nor close the connection, nor be
+ *  by COMMIT, ROLLBACK or a statement that commits by itself, nor close the connection, nor change
+ *  the default database (USE) or the session's settings, which later handlers would get, nor be
  *  silent towards the database for two seconds. NULL for other messages. */
 FABRIC_PUBLIC
 void *fabric_context_mysql(const fabric_context_t *context);
