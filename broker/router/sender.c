@@ -158,8 +158,14 @@ static void set_in_flight(const sender_t *sender, stream_t *stream, item_t *item
 static void set_idle(stream_t *stream, item_t *item)
 {
     timers_cancel(item->in_flight ? &stream->answer_timers : &stream->refused_timers, &item->timer);
-    item->resend = item->resend || item->in_flight;
     item->in_flight = false;
+}
+
+/* The same, and if it was in flight, nobody knows what has become of it. */
+static void set_lost(stream_t *stream, item_t *item)
+{
+    item->resend = item->resend || item->in_flight;
+    set_idle(stream, item);
 }
 
 /* ---- messages ---- */
@@ -345,7 +351,7 @@ static void take_due(stream_t *stream, uint64_t now_ms)
     timer_entry_t *timer;
     while ((timer = timers_take_due(&stream->answer_timers, now_ms))) {
         item_t *item = TIMER_OWNER(timer, item_t, timer);
-        set_idle(stream, item);
+        set_lost(stream, item);
         make_ready(stream, item);
     }
     while ((timer = timers_take_due(&stream->refused_timers, now_ms))) {
@@ -386,7 +392,7 @@ void sender_lost(sender_t *sender, uint32_t target_lane)
     for (size_t i = 0; i < stream->count; i++) {
         item_t *item = stream->items[i];
         if (!item->ended) {
-            set_idle(stream, item);
+            set_lost(stream, item);
             item->refusals = 0;
         }
     }
@@ -475,6 +481,7 @@ void sender_answer(sender_t *sender, const sender_answer_t *answer, uint64_t now
         end_item(sender, stream, item, answer);
         return;
     }
+    item->resend = item->resend || class == FABRIC_CLASS_FENCED; /* a refused one is not stored */
     set_idle(stream, item);
     item->refusals++;
     uint64_t wait_ms =
