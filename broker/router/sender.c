@@ -111,12 +111,14 @@ static bool is_before(store_outgoing_key_t a, store_outgoing_key_t b)
 
 /* ---- the turns of messages ---- */
 
-/* Whether its turn has come: what goes before it has ended, or goes with it and is on its way. */
+/* Whether its turn has come: what goes before it has ended, or goes with it and is on its way. Once
+ * that was refused, it goes alone, until it is accepted. */
 static bool is_ready(const item_t *item)
 {
     const item_t *before = item->before;
     return !item->in_flight && !item->ended && item->timer.position == 0 &&
-           (!before || (before->in_flight && before->message.key.id == item->message.key.id));
+           (!before || (before->in_flight && before->refusals == 0 &&
+                        before->message.key.id == item->message.key.id));
 }
 
 /* Whoever is not ready when it is looked at comes back when what it waits for has happened. */
@@ -454,6 +456,14 @@ static uint64_t backoff_ms(const sender_t *sender, uint32_t refusals)
     return backoff < sender->options.backoff_max_ms ? backoff : sender->options.backoff_max_ms;
 }
 
+/* The longer one of what the home wants and what the refusals so far make of it. */
+static uint64_t wait_of(const sender_t *sender, const item_t *item, const sender_answer_t *answer)
+{
+    uint64_t wait_ms = backoff_ms(sender, item->refusals);
+    wait_ms = answer->retry_after_ms > wait_ms ? answer->retry_after_ms : wait_ms;
+    return wait_ms < sender->options.backoff_max_ms ? wait_ms : sender->options.backoff_max_ms;
+}
+
 static void end_item(sender_t *sender, stream_t *stream, item_t *item,
                      const sender_answer_t *answer)
 {
@@ -483,10 +493,15 @@ void sender_answer(sender_t *sender, const sender_answer_t *answer, uint64_t now
     }
     item->resend = item->resend || class == FABRIC_CLASS_FENCED; /* a refused one is not stored */
     set_idle(stream, item);
+    if (item->before && answer->error == FABRIC_ERROR_PREDECESSOR_MISSING) {
+        if (item->before->in_flight) {
+            uint64_t wait_ms = sender->options.backoff_ms;
+            timers_set(&stream->refused_timers, &item->timer, now_ms + wait_ms);
+        }
+        return; /* it was its predecessor's refusal, and goes when that has gone */
+    }
     item->refusals++;
-    uint64_t wait_ms =
-        answer->retry_after_ms > 0 ? answer->retry_after_ms : backoff_ms(sender, item->refusals);
-    timers_set(&stream->refused_timers, &item->timer, now_ms + wait_ms);
+    timers_set(&stream->refused_timers, &item->timer, now_ms + wait_of(sender, item, answer));
 }
 
 /* ---- ends ---- */

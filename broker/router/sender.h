@@ -9,7 +9,8 @@
  *
  * Messages go to their target lanes independently of each other. Between two entities they are
  * accepted in the order in which they were told: those of one result go together, each naming its
- * predecessor; those of the next result wait until these have ended.
+ * predecessor, until one is refused: then those behind it wait for its end. Those of the next result
+ * wait until these have ended.
  *
  * In memory there is a window of messages for each target lane. What comes when it is full is
  * refused, and is read again from rows: once one is refused, all later ones are, until the reads
@@ -84,7 +85,7 @@ typedef struct sender_answer {
     uint32_t target_lane;
     fabric_error_t error;    /* OK: accepted */
     request_id_t id;         /* of the accepted message */
-    uint32_t retry_after_ms; /* class retry: 0: as the sender likes */
+    uint32_t retry_after_ms; /* class retry: at least so long, up to backoff_max_ms */
 } sender_answer_t;
 
 /* The message with this call, if it is in memory. */

@@ -211,7 +211,7 @@ static void a_refusal_for_now_is_no_end(void **state)
     sender_answer_t later = {
         .key = {10, 0}, .target_lane = TARGET, .error = FABRIC_ERROR_BUSY, .retry_after_ms = 777};
     sender_answer(sender, &later, 3000);
-    assert_int_equal(sender_due_ms(sender, TARGET), 3777);
+    assert_int_equal(sender_due_ms(sender, TARGET), 3000 + BACKOFF_MAX_MS);
 }
 
 /* A refused message is stored nowhere; one whose home was fenced may be. */
@@ -242,17 +242,37 @@ static void a_late_acceptance_counts(void **state)
     assert_string_equal(take_all(sender, TARGET, 2000), "11/0");
 }
 
-/* What follows in its own result goes with it again. */
+static void a_home_that_says_when_is_asked_ever_more_seldom(void **state)
+{
+    sender_t *sender = *state;
+    static const uint64_t waits_ms[] = {15, 20, 40, 80, BACKOFF_MAX_MS};
+    add(sender, 10, 0, "o-1", "alice");
+    for (unsigned i = 0; i < 5; i++) {
+        assert_string_equal(take_all(sender, TARGET, 1000 * i), "10/0");
+        sender_answer_t busy = {.key = {10, 0},
+                                .target_lane = TARGET,
+                                .error = FABRIC_ERROR_BUSY,
+                                .retry_after_ms = 15};
+        sender_answer(sender, &busy, 1000 * i);
+        assert_int_equal(sender_due_ms(sender, TARGET), 1000 * i + waits_ms[i]);
+    }
+}
+
+/* What follows in its own result waits for it, and goes when it is accepted. */
 static void a_refused_predecessor_is_sent_first(void **state)
 {
     sender_t *sender = *state;
     add(sender, 10, 0, "o-1", "alice");
     add(sender, 10, 1, "o-1", "alice");
+    add(sender, 10, 2, "o-1", "alice");
     (void)take_all(sender, TARGET, 0);
     answer(sender, 10, 1, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
     answer(sender, 10, 0, FABRIC_ERROR_BUSY, 50);
+    answer(sender, 10, 2, FABRIC_ERROR_PREDECESSOR_MISSING, 50);
     assert_string_equal(take_all(sender, TARGET, 50), ""); /* the second one is due, and waits */
-    assert_string_equal(take_all(sender, TARGET, 50 + BACKOFF_MS), "10/0 10/1<1");
+    assert_string_equal(take_all(sender, TARGET, 50 + BACKOFF_MS), "10/0");
+    accept(sender, 10, 0);
+    assert_string_equal(take_all(sender, TARGET, 50 + BACKOFF_MS), "10/1 10/2<2");
 }
 
 static void a_lost_home_gets_everything_again(void **state)
@@ -552,6 +572,7 @@ int main(void)
         sender_test(a_refusal_for_now_is_no_end),
         sender_test(what_was_only_refused_is_a_first_send),
         sender_test(a_late_acceptance_counts),
+        sender_test(a_home_that_says_when_is_asked_ever_more_seldom),
         sender_test(a_refused_predecessor_is_sent_first),
         sender_test(a_lost_home_gets_everything_again),
         sender_test(what_does_not_fit_is_read_again),
