@@ -107,7 +107,8 @@ bool router_take_outgoing(router_t *router, uint32_t number, router_outgoing_loa
     if (!outbox->sender || outbox->reading || lane->state != LANE_HOME) {
         return false;
     }
-    for (uint32_t target = 0; target < router->config.lanes; target++) {
+    for (uint32_t i = 1; i <= router->config.lanes; i++) { /* in turn */
+        uint32_t target = (outbox->reading_lane + i) % router->config.lanes;
         store_outgoing_key_t after;
         if (sender_wants_rows(outbox->sender, target, &after)) {
             outbox->reading = true;
@@ -153,11 +154,19 @@ static bool row_is_sound(const router_t *router, uint32_t number, uint32_t targe
 static void join_row(router_t *router, uint32_t number, const store_outgoing_t *row)
 {
     lane_outbox_t *outbox = &router->lanes[number].outbox;
-    if (!row_is_sound(router, number, outbox->reading_lane, row)) {
-        router->counters.damaged++;
-    } else if (!is_overruled(outbox, row->key)) {
+    bool sound = row_is_sound(router, number, outbox->reading_lane, row);
+    router->counters.damaged += !sound;
+    if (sound && !is_overruled(outbox, row->key)) {
         sender_row(outbox->sender, row);
+    } else {
+        sender_skip(outbox->sender, outbox->reading_lane, row->key);
     }
+}
+
+/* No home of the lane has told so much yet: what rows say so was edited, and is read no further. */
+static bool is_beyond(const router_t *router, const store_outgoing_t *row)
+{
+    return row->key.id > router_high_id(router);
 }
 
 void outbox_rows_loaded(router_t *router, uint32_t number, fabric_error_t error,
@@ -167,7 +176,10 @@ void outbox_rows_loaded(router_t *router, uint32_t number, fabric_error_t error,
     bool dropped = outbox->dropped;
     outbox->reading = outbox->dropped = false;
     for (size_t i = 0; i < count; i++) {
-        if (!dropped && !error) {
+        if (!dropped && !error && is_beyond(router, &messages[i]->message)) {
+            router->counters.damaged++;
+            ended = true;
+        } else if (!dropped && !error) {
             join_row(router, number, &messages[i]->message);
         }
         outgoing_copy_destroy(&messages[i]);

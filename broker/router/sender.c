@@ -41,7 +41,7 @@ typedef struct stream {
     item_t *tails; /* the last one of each pair */
     item_t *ready;
     timers_t refused_timers, answer_timers;
-    store_outgoing_key_t last;    /* the largest key that was in memory */
+    store_outgoing_key_t last;    /* the largest key that was in memory, or skipped */
     bool behind;                  /* later ones than these are in the store only */
     uint64_t behind_count;        /* so many, about */
     bool reading, full;           /* `full`: the read had a row for which there was no room */
@@ -253,7 +253,8 @@ bool sender_add(sender_t *sender, const store_outgoing_t *message, bool resend)
 {
     stream_t *stream = stream_of(sender, message->target_lane);
     sender->open++;
-    if (!stream->behind && fits(sender, stream, message->payload.size)) {
+    bool in_order = stream->last.id == 0 || is_before(stream->last, message->key);
+    if (!stream->behind && in_order && fits(sender, stream, message->payload.size)) {
         take_in(sender, stream, message, resend);
         return true;
     }
@@ -281,9 +282,10 @@ void sender_has_rows(sender_t *sender, uint32_t target_lane, uint64_t count)
 bool sender_wants_rows(sender_t *sender, uint32_t target_lane, store_outgoing_key_t *after)
 {
     stream_t *stream = stream_of(sender, target_lane);
+    bool is_full = stream->full && stream->count > 0; /* nothing was forgotten since */
     bool half_empty = stream->count <= sender->options.window / 2 &&
                       (stream->count == 0 || stream->bytes <= sender->options.window_bytes / 2);
-    if (!stream->behind || stream->reading || stream->waits || !half_empty) {
+    if (!stream->behind || stream->reading || stream->waits || is_full || !half_empty) {
         return false;
     }
     stream->reading = true;
@@ -292,10 +294,22 @@ bool sender_wants_rows(sender_t *sender, uint32_t target_lane, store_outgoing_ke
     return true;
 }
 
+static bool has_call(const sender_t *sender, const store_outgoing_t *message)
+{
+    call_key_t call = {message->source.value, message->key.index + 1u};
+    store_outgoing_key_t key;
+    uint32_t target_lane;
+    return sender_find(sender, call, &key, &target_lane);
+}
+
 void sender_row(sender_t *sender, const store_outgoing_t *message)
 {
     stream_t *stream = stream_of(sender, message->target_lane);
     if (stream->full || (stream->last.id > 0 && !is_before(stream->last, message->key))) {
+        return;
+    }
+    if (has_call(sender, message)) {
+        sender_skip(sender, message->target_lane, message->key);
         return;
     }
     if (!fits(sender, stream, message->payload.size)) {
@@ -308,6 +322,19 @@ void sender_row(sender_t *sender, const store_outgoing_t *message)
         sender->open++; /* there were more than was known */
     }
     take_in(sender, stream, message, message->key.id < stream->first_own);
+}
+
+void sender_skip(sender_t *sender, uint32_t target_lane, store_outgoing_key_t key)
+{
+    stream_t *stream = stream_of(sender, target_lane);
+    if (stream->full || !is_before(stream->last, key)) {
+        return;
+    }
+    if (stream->behind_count > 0) {
+        stream->behind_count--;
+        sender->open--;
+    }
+    stream->last = key;
 }
 
 void sender_rows_end(sender_t *sender, uint32_t target_lane, bool ended)
@@ -524,6 +551,7 @@ void sender_end_durable(sender_t *sender, uint32_t target_lane, store_outgoing_k
     item_t *item = find(stream, key);
     assert(item && item->ended);
     stream->bytes -= item->message.payload.size;
+    stream->full = stream->full && stream->reading; /* there may be room for the row now */
     sender->bytes -= item->size;
     stream->count--;
     memmove((void *)&stream->items[index], (void *)&stream->items[index + 1],

@@ -370,6 +370,47 @@ static void a_read_stops_when_the_window_is_full(void **state)
     assert_string_equal(take_all(sender, TARGET, 0), "10/6! 10/7<7! 11/0");
 }
 
+/* Else it would be read again at once, for ever. */
+static void a_row_that_does_not_fit_is_read_when_there_is_room(void **state)
+{
+    sender_t *sender = *state;
+    static uint8_t large[1000];
+    store_outgoing_t message = message_of(10, 1, "o-1", "alice");
+    message.payload = fabric_bytes(large, sizeof large);
+    sender_has_rows(sender, TARGET, 2);
+    assert_true(wants_rows(sender, 0, 0));
+    row(sender, 10, 0);
+    sender_row(sender, &message);
+    sender_rows_end(sender, TARGET, true);
+    assert_false(wants_rows(sender, 0, 0));
+    (void)take_all(sender, TARGET, 0);
+    end_first(sender, 10, 1);
+    assert_true(wants_rows(sender, 10, 0));
+    sender_row(sender, &message);
+    sender_rows_end(sender, TARGET, true);
+    assert_string_equal(take_all(sender, TARGET, 0), "10/1!");
+}
+
+static void skipped_rows_are_not_read_again(void **state)
+{
+    sender_t *sender = *state;
+    sender_has_rows(sender, TARGET, 4);
+    assert_true(wants_rows(sender, 0, 0));
+    sender_skip(sender, TARGET, (store_outgoing_key_t){10, 0});
+    sender_skip(sender, TARGET, (store_outgoing_key_t){10, 1});
+    sender_rows_end(sender, TARGET, false);
+    assert_int_equal(sender_open(sender), 2);
+    assert_true(wants_rows(sender, 10, 1));
+    row(sender, 11, 2);
+    store_outgoing_t same = message_of(12, 2, "o-1", "alice");
+    same.source.value = 10; /* as of 11/2 */
+    sender_row(sender, &same);
+    sender_rows_end(sender, TARGET, true);
+    assert_string_equal(take_all(sender, TARGET, 0), "11/2!");
+    assert_int_equal(sender_open(sender), 1);
+    assert_false(add(sender, 11, 3, "o-1", "bob")); /* no key that increases: no room */
+}
+
 static void a_window_has_so_many_bytes(void **state)
 {
     sender_t *sender = *state;
@@ -577,6 +618,8 @@ int main(void)
         sender_test(a_lost_home_gets_everything_again),
         sender_test(what_does_not_fit_is_read_again),
         sender_test(a_read_stops_when_the_window_is_full),
+        sender_test(a_row_that_does_not_fit_is_read_when_there_is_room),
+        sender_test(skipped_rows_are_not_read_again),
         sender_test(a_window_has_so_many_bytes),
         sender_test(every_message_is_accepted_once_in_order),
     };
