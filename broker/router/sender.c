@@ -195,10 +195,10 @@ static item_t *copy_message(const store_outgoing_t *message)
     return item;
 }
 
-static bool fits(const sender_t *sender, const stream_t *stream, size_t payload)
+static bool fits(const sender_t *sender, const stream_t *stream, size_t bytes)
 {
     return stream->count < sender->options.window &&
-           (stream->count == 0 || stream->bytes + payload <= sender->options.window_bytes);
+           (stream->count == 0 || stream->bytes + bytes <= sender->options.window_bytes);
 }
 
 /* It comes behind the last one of its pair. */
@@ -243,7 +243,7 @@ static void take_in(sender_t *sender, stream_t *stream, const store_outgoing_t *
     stream->items[stream->count++] = item;
     HASH_ADD(by_call, stream->calls, call, sizeof item->call, item);
     join_pair(stream, item);
-    stream->bytes += message->payload.size;
+    stream->bytes += outgoing_bytes(message);
     stream->last = message->key;
     sender->bytes += item->size;
     make_ready(stream, item);
@@ -254,7 +254,7 @@ bool sender_add(sender_t *sender, const store_outgoing_t *message, bool resend)
     stream_t *stream = stream_of(sender, message->target_lane);
     sender->open++;
     bool in_order = stream->last.id == 0 || is_before(stream->last, message->key);
-    if (!stream->behind && in_order && fits(sender, stream, message->payload.size)) {
+    if (!stream->behind && in_order && fits(sender, stream, outgoing_bytes(message))) {
         take_in(sender, stream, message, resend);
         return true;
     }
@@ -312,7 +312,7 @@ void sender_row(sender_t *sender, const store_outgoing_t *message)
         sender_skip(sender, message->target_lane, message->key);
         return;
     }
-    if (!fits(sender, stream, message->payload.size)) {
+    if (!fits(sender, stream, outgoing_bytes(message))) {
         stream->full = true;
         return;
     }
@@ -550,7 +550,7 @@ void sender_end_durable(sender_t *sender, uint32_t target_lane, store_outgoing_k
     size_t index = index_of(stream, key);
     item_t *item = find(stream, key);
     assert(item && item->ended);
-    stream->bytes -= item->message.payload.size;
+    stream->bytes -= outgoing_bytes(&item->message);
     stream->full = stream->full && stream->reading; /* there may be room for the row now */
     sender->bytes -= item->size;
     stream->count--;

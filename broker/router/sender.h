@@ -30,7 +30,7 @@
 typedef struct sender_options {
     uint32_t lanes;      /* of the cluster */
     uint32_t window;     /* messages in memory for each target lane */
-    size_t window_bytes; /* payloads of these; a larger one comes alone */
+    size_t window_bytes; /* of all that these say; a larger one comes alone */
     uint32_t backoff_ms; /* after a first answer of class retry; twice as long after each other */
     uint32_t backoff_max_ms;
     uint32_t answer_ms; /* without an answer for so long, a message is sent again; 0: it is not */

@@ -370,6 +370,17 @@ static void a_read_stops_when_the_window_is_full(void **state)
     assert_string_equal(take_all(sender, TARGET, 0), "10/6! 10/7<7! 11/0");
 }
 
+static void headers_count_in_a_window_as_payloads_do(void **state)
+{
+    sender_t *sender = *state;
+    static uint8_t large[600];
+    store_outgoing_t message = message_of(10, 0, "o-1", "alice");
+    message.headers = fabric_bytes(large, sizeof large);
+    assert_true(sender_add(sender, &message, false));
+    message.key.index = 1;
+    assert_false(sender_add(sender, &message, false));
+}
+
 /* Else it would be read again at once, for ever. */
 static void a_row_that_does_not_fit_is_read_when_there_is_room(void **state)
 {
@@ -618,6 +629,7 @@ int main(void)
         sender_test(a_lost_home_gets_everything_again),
         sender_test(what_does_not_fit_is_read_again),
         sender_test(a_read_stops_when_the_window_is_full),
+        sender_test(headers_count_in_a_window_as_payloads_do),
         sender_test(a_row_that_does_not_fit_is_read_when_there_is_room),
         sender_test(skipped_rows_are_not_read_again),
         sender_test(a_window_has_so_many_bytes),
