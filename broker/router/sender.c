@@ -302,19 +302,19 @@ static bool has_call(const sender_t *sender, const store_outgoing_t *message)
     return sender_find(sender, call, &key, &target_lane);
 }
 
-void sender_row(sender_t *sender, const store_outgoing_t *message)
+bool sender_row(sender_t *sender, const store_outgoing_t *message)
 {
     stream_t *stream = stream_of(sender, message->target_lane);
     if (stream->full || (stream->last.id > 0 && !is_before(stream->last, message->key))) {
-        return;
+        return !stream->full;
     }
     if (has_call(sender, message)) {
         sender_skip(sender, message->target_lane, message->key);
-        return;
+        return true;
     }
     if (!fits(sender, stream, outgoing_bytes(message))) {
         stream->full = true;
-        return;
+        return false;
     }
     if (stream->behind_count > 0) {
         stream->behind_count--;
@@ -322,6 +322,7 @@ void sender_row(sender_t *sender, const store_outgoing_t *message)
         sender->open++; /* there were more than was known */
     }
     take_in(sender, stream, message, message->key.id < stream->first_own);
+    return true;
 }
 
 void sender_skip(sender_t *sender, uint32_t target_lane, store_outgoing_key_t key)

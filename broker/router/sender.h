@@ -52,8 +52,9 @@ void sender_has_rows(sender_t *sender, uint32_t target_lane, uint64_t count);
 /* Whether rows behind `*after` are to be read now. A read is under way from then on. */
 bool sender_wants_rows(sender_t *sender, uint32_t target_lane, store_outgoing_key_t *after);
 /* A row that the read has found. One that is known is ignored, as one that does not fit: then it is
- * read again, once a message to the lane was forgotten. One whose call is in memory is skipped. */
-void sender_row(sender_t *sender, const store_outgoing_t *message);
+ * read again, once a message to the lane was forgotten, and the answer is false. One whose call is
+ * in memory is skipped. */
+bool sender_row(sender_t *sender, const store_outgoing_t *message);
 /* A row that the read has found, and that nobody is to be told of: later reads begin behind it. */
 void sender_skip(sender_t *sender, uint32_t target_lane, store_outgoing_key_t key);
 /* The read is over. `ended`: there were no more rows. */
