@@ -491,6 +491,31 @@ static void a_checkpoint_that_was_cut_off_leaves_no_row_behind(void **state)
     outbox_close(&home);
 }
 
+static void a_row_with_an_id_that_nobody_has_made_is_damaged(void **state)
+{
+    (void)state;
+    home_t *home = outbox_open(NULL);
+    uint64_t id = outbox_tell_one(home, s(0), t(0));
+    home_checkpoint(home);
+    outbox_kill(home);
+    router_outgoing_load_t load;
+    assert_true(router_take_outgoing(home->driver->router, 0, &load));
+    size_t count = 0;
+    bool ended = false;
+    outgoing_copy_t **rows = lane_told_load(home->store.told, 0, &load, &count, &ended);
+    assert_int_equal(count, 1);
+    rows[0]->message.key.id = router_high_id(home->driver->router) + 1;
+    router_outgoing_loaded(home->driver->router, 0, FABRIC_OK, rows, count, false,
+                           home->driver->now_ms);
+    free((void *)rows);
+    assert_int_equal(home->driver->router->counters.damaged, 1);
+    assert_false(router_take_outgoing(home->driver->router, 0, &load)); /* not for ever */
+    expect_sent(home, "");
+    assert_true(outbox_tell_one(home, s(1), t(0)) != id);
+    expect_sent(home, sent_to(0, "#1"));
+    outbox_close(&home);
+}
+
 static void a_lane_that_is_dropped_takes_everything_along(void **state)
 {
     (void)state;
@@ -561,6 +586,7 @@ int main(void)
         cmocka_unit_test(a_new_home_goes_on_with_what_is_open),
         cmocka_unit_test(a_new_home_sends_again_what_has_no_row),
         cmocka_unit_test(a_checkpoint_that_was_cut_off_leaves_no_row_behind),
+        cmocka_unit_test(a_row_with_an_id_that_nobody_has_made_is_damaged),
         cmocka_unit_test(a_lane_that_is_dropped_takes_everything_along),
         cmocka_unit_test(a_read_of_a_lane_that_was_dropped_meanwhile),
     };
