@@ -585,7 +585,7 @@ typedef struct store_driver {
     /* ---- outgoing messages ---- */
 
     /* Visits the rows of messages to one target lane behind `after`, in the order of their keys, at
-     * most `limit`. Stops when the payloads of the rows visited reach `bytes_max`. `*ended`: there
+     * most `limit`. Stops when the bytes of the rows visited reach `bytes_max`. `*ended`: there
      * are no more. */
     fabric_error_t (*load_outgoing)(store_t *store, uint32_t lane, uint32_t target_lane,
                                     store_outgoing_key_t after, uint32_t limit, uint64_t bytes_max,

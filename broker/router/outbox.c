@@ -144,7 +144,7 @@ void outbox_told_drop(outbox_told_t **told)
 
 /* ---- ends ---- */
 
-static outbox_told_t *find_told(const lane_outbox_t *outbox, uint64_t id, size_t *index)
+size_t outbox_find(const lane_outbox_t *outbox, uint64_t id)
 {
     size_t low = 0;
     size_t high = outbox->told_count;
@@ -156,8 +156,14 @@ static outbox_told_t *find_told(const lane_outbox_t *outbox, uint64_t id, size_t
             high = middle;
         }
     }
-    *index = low;
-    return low < outbox->told_count && outbox->told[low]->id == id ? outbox->told[low] : NULL;
+    return low;
+}
+
+static outbox_told_t *find_told(const lane_outbox_t *outbox, uint64_t id, size_t *index)
+{
+    size_t at = outbox_find(outbox, id);
+    *index = at;
+    return at < outbox->told_count && outbox->told[at]->id == id ? outbox->told[at] : NULL;
 }
 
 static uint32_t find_index(const outbox_told_t *told, uint32_t index)

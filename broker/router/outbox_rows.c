@@ -54,6 +54,7 @@ static void forget_told(lane_outbox_t *outbox, uint64_t slice)
     if (count == 0) {
         return;
     }
+    outbox->forgot = true;
     outbox->told_count -= count;
     outbox->told_taken -= count;
     outbox->told_current -= count;
@@ -107,11 +108,14 @@ bool router_take_outgoing(router_t *router, uint32_t number, router_outgoing_loa
     if (!outbox->sender || outbox->reading || lane->state != LANE_HOME) {
         return false;
     }
-    for (uint32_t target = 0; target < router->config.lanes; target++) {
+    for (uint32_t i = 1; i <= router->config.lanes; i++) { /* in turn */
+        uint32_t target = (outbox->reading_lane + i) % router->config.lanes;
         store_outgoing_key_t after;
         if (sender_wants_rows(outbox->sender, target, &after)) {
             outbox->reading = true;
+            outbox->forgot = false;
             outbox->reading_lane = target;
+            outbox->reading_after = after;
             *load = (router_outgoing_load_t){target, after, ROWS_MAX, BYTES_MAX};
             return true;
         }
@@ -153,10 +157,34 @@ static bool row_is_sound(const router_t *router, uint32_t number, uint32_t targe
 static void join_row(router_t *router, uint32_t number, const store_outgoing_t *row)
 {
     lane_outbox_t *outbox = &router->lanes[number].outbox;
-    if (!row_is_sound(router, number, outbox->reading_lane, row)) {
-        router->counters.damaged++;
-    } else if (!is_overruled(outbox, row->key)) {
-        sender_row(outbox->sender, row);
+    bool sound = row_is_sound(router, number, outbox->reading_lane, row);
+    router->counters.damaged += !sound;
+    if (sound && !is_overruled(outbox, row->key)) {
+        (void)sender_row(outbox->sender, row);
+    } else {
+        sender_skip(outbox->sender, outbox->reading_lane, row->key);
+    }
+}
+
+/* No home of the lane has told so much yet: what rows say so was edited, and is read no further. */
+static bool is_beyond(const router_t *router, const store_outgoing_t *row)
+{
+    return row->key.id > router_high_id(router);
+}
+
+/* Behind the last row there is what has none yet. It goes on from memory, so that a lane whose
+ * entities tell all the time does not need a checkpoint for each window. */
+static void join_told(lane_outbox_t *outbox)
+{
+    size_t i = outbox_find(outbox, outbox->reading_after.id);
+    bool fits = true;
+    for (; i < outbox->told_count && fits; i++) {
+        const outbox_told_t *told = outbox->told[i];
+        for (uint32_t m = 0; m < told->count && fits; m++) {
+            if (!told->ended[m] && told->messages[m].target_lane == outbox->reading_lane) {
+                fits = sender_row(outbox->sender, &told->messages[m]);
+            }
+        }
     }
 }
 
@@ -167,13 +195,19 @@ void outbox_rows_loaded(router_t *router, uint32_t number, fabric_error_t error,
     bool dropped = outbox->dropped;
     outbox->reading = outbox->dropped = false;
     for (size_t i = 0; i < count; i++) {
-        if (!dropped && !error) {
+        if (!dropped && !error && is_beyond(router, &messages[i]->message)) {
+            router->counters.damaged++;
+            ended = true;
+        } else if (!dropped && !error) {
             join_row(router, number, &messages[i]->message);
         }
         outgoing_copy_destroy(&messages[i]);
     }
     if (dropped) {
         return;
+    }
+    if (ended && !error && !outbox->forgot) {
+        join_told(outbox);
     }
     sender_rows_end(outbox->sender, outbox->reading_lane, ended && !error);
     forget_overruled(outbox);

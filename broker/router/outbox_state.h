@@ -57,7 +57,9 @@ typedef struct lane_outbox {
     bool corrected; /* it has */
     bool reading;   /* rows of: */
     bool dropped;   /* the lane was dropped meanwhile */
+    bool forgot;    /* since the read began, what was told has got rows */
     uint32_t reading_lane;
+    store_outgoing_key_t reading_after;
     size_t bytes;  /* as counted in router_t.outgoing_bytes */
     uint64_t open; /* as counted in the router's counters */
 } lane_outbox_t;
@@ -87,6 +89,9 @@ void outbox_drop(router_t *router, uint32_t lane);
 void outboxes_destroy(router_t *router);
 /* Counts again what the outbox takes of memory. */
 void outbox_account(router_t *router, lane_outbox_t *outbox);
+
+/* Where what was told begins whose outgoing id is not below this one. */
+size_t outbox_find(const lane_outbox_t *outbox, uint64_t id);
 
 /* ---- outbox_rows.c ---- */
 

@@ -41,7 +41,7 @@ typedef struct stream {
     item_t *tails; /* the last one of each pair */
     item_t *ready;
     timers_t refused_timers, answer_timers;
-    store_outgoing_key_t last;    /* the largest key that was in memory */
+    store_outgoing_key_t last;    /* the largest key that was in memory, or skipped */
     bool behind;                  /* later ones than these are in the store only */
     uint64_t behind_count;        /* so many, about */
     bool reading, full;           /* `full`: the read had a row for which there was no room */
@@ -111,12 +111,14 @@ static bool is_before(store_outgoing_key_t a, store_outgoing_key_t b)
 
 /* ---- the turns of messages ---- */
 
-/* Whether its turn has come: what goes before it has ended, or goes with it and is on its way. */
+/* Whether its turn has come: what goes before it has ended, or goes with it and is on its way. Once
+ * that was refused, it goes alone, until it is accepted. */
 static bool is_ready(const item_t *item)
 {
     const item_t *before = item->before;
     return !item->in_flight && !item->ended && item->timer.position == 0 &&
-           (!before || (before->in_flight && before->message.key.id == item->message.key.id));
+           (!before || (before->in_flight && before->refusals == 0 &&
+                        before->message.key.id == item->message.key.id));
 }
 
 /* Whoever is not ready when it is looked at comes back when what it waits for has happened. */
@@ -158,8 +160,14 @@ static void set_in_flight(const sender_t *sender, stream_t *stream, item_t *item
 static void set_idle(stream_t *stream, item_t *item)
 {
     timers_cancel(item->in_flight ? &stream->answer_timers : &stream->refused_timers, &item->timer);
-    item->resend = item->resend || item->in_flight;
     item->in_flight = false;
+}
+
+/* The same, and if it was in flight, nobody knows what has become of it. */
+static void set_lost(stream_t *stream, item_t *item)
+{
+    item->resend = item->resend || item->in_flight;
+    set_idle(stream, item);
 }
 
 /* ---- messages ---- */
@@ -187,10 +195,10 @@ static item_t *copy_message(const store_outgoing_t *message)
     return item;
 }
 
-static bool fits(const sender_t *sender, const stream_t *stream, size_t payload)
+static bool fits(const sender_t *sender, const stream_t *stream, size_t bytes)
 {
     return stream->count < sender->options.window &&
-           (stream->count == 0 || stream->bytes + payload <= sender->options.window_bytes);
+           (stream->count == 0 || stream->bytes + bytes <= sender->options.window_bytes);
 }
 
 /* It comes behind the last one of its pair. */
@@ -235,7 +243,7 @@ static void take_in(sender_t *sender, stream_t *stream, const store_outgoing_t *
     stream->items[stream->count++] = item;
     HASH_ADD(by_call, stream->calls, call, sizeof item->call, item);
     join_pair(stream, item);
-    stream->bytes += message->payload.size;
+    stream->bytes += outgoing_bytes(message);
     stream->last = message->key;
     sender->bytes += item->size;
     make_ready(stream, item);
@@ -245,7 +253,8 @@ bool sender_add(sender_t *sender, const store_outgoing_t *message, bool resend)
 {
     stream_t *stream = stream_of(sender, message->target_lane);
     sender->open++;
-    if (!stream->behind && fits(sender, stream, message->payload.size)) {
+    bool in_order = stream->last.id == 0 || is_before(stream->last, message->key);
+    if (!stream->behind && in_order && fits(sender, stream, outgoing_bytes(message))) {
         take_in(sender, stream, message, resend);
         return true;
     }
@@ -273,9 +282,10 @@ void sender_has_rows(sender_t *sender, uint32_t target_lane, uint64_t count)
 bool sender_wants_rows(sender_t *sender, uint32_t target_lane, store_outgoing_key_t *after)
 {
     stream_t *stream = stream_of(sender, target_lane);
+    bool is_full = stream->full && stream->count > 0; /* nothing was forgotten since */
     bool half_empty = stream->count <= sender->options.window / 2 &&
                       (stream->count == 0 || stream->bytes <= sender->options.window_bytes / 2);
-    if (!stream->behind || stream->reading || stream->waits || !half_empty) {
+    if (!stream->behind || stream->reading || stream->waits || is_full || !half_empty) {
         return false;
     }
     stream->reading = true;
@@ -284,15 +294,27 @@ bool sender_wants_rows(sender_t *sender, uint32_t target_lane, store_outgoing_ke
     return true;
 }
 
-void sender_row(sender_t *sender, const store_outgoing_t *message)
+static bool has_call(const sender_t *sender, const store_outgoing_t *message)
+{
+    call_key_t call = {message->source.value, message->key.index + 1u};
+    store_outgoing_key_t key;
+    uint32_t target_lane;
+    return sender_find(sender, call, &key, &target_lane);
+}
+
+bool sender_row(sender_t *sender, const store_outgoing_t *message)
 {
     stream_t *stream = stream_of(sender, message->target_lane);
     if (stream->full || (stream->last.id > 0 && !is_before(stream->last, message->key))) {
-        return;
+        return !stream->full;
     }
-    if (!fits(sender, stream, message->payload.size)) {
+    if (has_call(sender, message)) {
+        sender_skip(sender, message->target_lane, message->key);
+        return true;
+    }
+    if (!fits(sender, stream, outgoing_bytes(message))) {
         stream->full = true;
-        return;
+        return false;
     }
     if (stream->behind_count > 0) {
         stream->behind_count--;
@@ -300,6 +322,20 @@ void sender_row(sender_t *sender, const store_outgoing_t *message)
         sender->open++; /* there were more than was known */
     }
     take_in(sender, stream, message, message->key.id < stream->first_own);
+    return true;
+}
+
+void sender_skip(sender_t *sender, uint32_t target_lane, store_outgoing_key_t key)
+{
+    stream_t *stream = stream_of(sender, target_lane);
+    if (stream->full || !is_before(stream->last, key)) {
+        return;
+    }
+    if (stream->behind_count > 0) {
+        stream->behind_count--;
+        sender->open--;
+    }
+    stream->last = key;
 }
 
 void sender_rows_end(sender_t *sender, uint32_t target_lane, bool ended)
@@ -345,7 +381,7 @@ static void take_due(stream_t *stream, uint64_t now_ms)
     timer_entry_t *timer;
     while ((timer = timers_take_due(&stream->answer_timers, now_ms))) {
         item_t *item = TIMER_OWNER(timer, item_t, timer);
-        set_idle(stream, item);
+        set_lost(stream, item);
         make_ready(stream, item);
     }
     while ((timer = timers_take_due(&stream->refused_timers, now_ms))) {
@@ -386,7 +422,7 @@ void sender_lost(sender_t *sender, uint32_t target_lane)
     for (size_t i = 0; i < stream->count; i++) {
         item_t *item = stream->items[i];
         if (!item->ended) {
-            set_idle(stream, item);
+            set_lost(stream, item);
             item->refusals = 0;
         }
     }
@@ -448,6 +484,14 @@ static uint64_t backoff_ms(const sender_t *sender, uint32_t refusals)
     return backoff < sender->options.backoff_max_ms ? backoff : sender->options.backoff_max_ms;
 }
 
+/* The longer one of what the home wants and what the refusals so far make of it. */
+static uint64_t wait_of(const sender_t *sender, const item_t *item, const sender_answer_t *answer)
+{
+    uint64_t wait_ms = backoff_ms(sender, item->refusals);
+    wait_ms = answer->retry_after_ms > wait_ms ? answer->retry_after_ms : wait_ms;
+    return wait_ms < sender->options.backoff_max_ms ? wait_ms : sender->options.backoff_max_ms;
+}
+
 static void end_item(sender_t *sender, stream_t *stream, item_t *item,
                      const sender_answer_t *answer)
 {
@@ -475,11 +519,17 @@ void sender_answer(sender_t *sender, const sender_answer_t *answer, uint64_t now
         end_item(sender, stream, item, answer);
         return;
     }
+    item->resend = item->resend || class == FABRIC_CLASS_FENCED; /* a refused one is not stored */
     set_idle(stream, item);
+    if (item->before && answer->error == FABRIC_ERROR_PREDECESSOR_MISSING) {
+        if (item->before->in_flight) {
+            uint64_t wait_ms = sender->options.backoff_ms;
+            timers_set(&stream->refused_timers, &item->timer, now_ms + wait_ms);
+        }
+        return; /* it was its predecessor's refusal, and goes when that has gone */
+    }
     item->refusals++;
-    uint64_t wait_ms =
-        answer->retry_after_ms > 0 ? answer->retry_after_ms : backoff_ms(sender, item->refusals);
-    timers_set(&stream->refused_timers, &item->timer, now_ms + wait_ms);
+    timers_set(&stream->refused_timers, &item->timer, now_ms + wait_of(sender, item, answer));
 }
 
 /* ---- ends ---- */
@@ -501,7 +551,8 @@ void sender_end_durable(sender_t *sender, uint32_t target_lane, store_outgoing_k
     size_t index = index_of(stream, key);
     item_t *item = find(stream, key);
     assert(item && item->ended);
-    stream->bytes -= item->message.payload.size;
+    stream->bytes -= outgoing_bytes(&item->message);
+    stream->full = stream->full && stream->reading; /* there may be room for the row now */
     sender->bytes -= item->size;
     stream->count--;
     memmove((void *)&stream->items[index], (void *)&stream->items[index + 1],

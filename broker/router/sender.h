@@ -9,7 +9,8 @@
  *
  * Messages go to their target lanes independently of each other. Between two entities they are
  * accepted in the order in which they were told: those of one result go together, each naming its
- * predecessor; those of the next result wait until these have ended.
+ * predecessor, until one is refused: then those behind it wait for its end. Those of the next result
+ * wait until these have ended.
  *
  * In memory there is a window of messages for each target lane. What comes when it is full is
  * refused, and is read again from rows: once one is refused, all later ones are, until the reads
@@ -29,7 +30,7 @@
 typedef struct sender_options {
     uint32_t lanes;      /* of the cluster */
     uint32_t window;     /* messages in memory for each target lane */
-    size_t window_bytes; /* payloads of these; a larger one comes alone */
+    size_t window_bytes; /* of all that these say; a larger one comes alone */
     uint32_t backoff_ms; /* after a first answer of class retry; twice as long after each other */
     uint32_t backoff_max_ms;
     uint32_t answer_ms; /* without an answer for so long, a message is sent again; 0: it is not */
@@ -51,8 +52,11 @@ void sender_has_rows(sender_t *sender, uint32_t target_lane, uint64_t count);
 /* Whether rows behind `*after` are to be read now. A read is under way from then on. */
 bool sender_wants_rows(sender_t *sender, uint32_t target_lane, store_outgoing_key_t *after);
 /* A row that the read has found. One that is known is ignored, as one that does not fit: then it is
- * read again. */
-void sender_row(sender_t *sender, const store_outgoing_t *message);
+ * read again, once a message to the lane was forgotten, and the answer is false. One whose call is
+ * in memory is skipped. */
+bool sender_row(sender_t *sender, const store_outgoing_t *message);
+/* A row that the read has found, and that nobody is to be told of: later reads begin behind it. */
+void sender_skip(sender_t *sender, uint32_t target_lane, store_outgoing_key_t key);
 /* The read is over. `ended`: there were no more rows. */
 void sender_rows_end(sender_t *sender, uint32_t target_lane, bool ended);
 /* Rows were written: messages that were refused may have some now. */
@@ -84,7 +88,7 @@ typedef struct sender_answer {
     uint32_t target_lane;
     fabric_error_t error;    /* OK: accepted */
     request_id_t id;         /* of the accepted message */
-    uint32_t retry_after_ms; /* class retry: 0: as the sender likes */
+    uint32_t retry_after_ms; /* class retry: at least so long, up to backoff_max_ms */
 } sender_answer_t;
 
 /* The message with this call, if it is in memory. */

@@ -149,7 +149,7 @@ static fabric_error_t load_page(sql_store_t *store, loading_t *loading, bool sam
         loading->limit--;
         loading->after = message.key;
         loading->pages.rows++;
-        loading->pages.bytes += message.payload.size;
+        loading->pages.bytes += bytes_of(&message);
         loading->visit(loading->context, &message);
     }
     *ended = count < rows && !is_full(loading);

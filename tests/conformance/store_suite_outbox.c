@@ -204,10 +204,12 @@ static void a_backlog_is_loaded_in_parts(void **state)
     assert_ok(put(fixture, &fixture->hold, rows, RESULTS * EACH));
     store_outgoing_key_t after = {0, 0};
     size_t read = 0;
+    load(fixture, OTHER_LANE, after, 50, LARGE + 1);
+    assert_int_equal(loaded.count, 1); /* its names count, too */
     loaded.ended = false;
     for (unsigned part = 0; !loaded.ended; part++) {
         assert_true(part < 100);
-        load(fixture, OTHER_LANE, after, 50, LARGE + 100);
+        load(fixture, OTHER_LANE, after, 50, LARGE + 1000);
         assert_true(loaded.count > 0 || loaded.ended);
         assert_true(part > 0 || loaded.count == 2); /* the second one is beyond the bytes */
         for (size_t i = 0; i < loaded.count; i++) {

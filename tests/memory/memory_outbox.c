@@ -15,11 +15,16 @@ static fabric_bytes_t put_bytes(uint8_t **at, fabric_bytes_t bytes)
     return copy;
 }
 
+static size_t bytes_of(const store_outgoing_t *row)
+{
+    return row->source_type.size + row->source_entity.size + row->source_tag.size + row->type.size +
+           row->entity.size + row->tag.size + row->payload.size + row->primary_key.size +
+           row->traceparent.size + row->headers.size;
+}
+
 memory_outgoing_t *memory_outgoing_copy(const store_outgoing_t *row)
 {
-    size_t size = row->source_type.size + row->source_entity.size + row->source_tag.size +
-                  row->type.size + row->entity.size + row->tag.size + row->payload.size +
-                  row->primary_key.size + row->traceparent.size + row->headers.size;
+    size_t size = bytes_of(row);
     memory_outgoing_t *copy = memory_allocate(sizeof *copy + size);
     uint8_t *at = copy->bytes;
     copy->row = *row;
@@ -106,7 +111,7 @@ fabric_error_t memory_load_outgoing(store_t *base, uint32_t lane, uint32_t targe
             continue;
         }
         visit(context, row);
-        bytes_max -= row->payload.size < bytes_max ? row->payload.size : bytes_max;
+        bytes_max -= bytes_of(row) < bytes_max ? bytes_of(row) : bytes_max;
         full = ++visited == limit || bytes_max == 0;
     }
     *ended = !full;

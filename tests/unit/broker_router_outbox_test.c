@@ -137,12 +137,13 @@ static void what_is_refused_for_now_is_sent_again(void **state)
     outbox_answer(home, id, 1, FABRIC_ERROR_BUSY, 0);
     expect_sent(home, "");
     driver_pass(home->driver, 60);
-    expect_sent(home, sent_to(0, "#1!"));
-    assert_int_equal(home_counters(home).outgoing_resent, 1);
+    expect_sent(home, sent_to(0, "#1")); /* nobody has it */
+    assert_int_equal(home_counters(home).outgoing_resent, 0);
     driver_pass(home->driver, 9900);
     expect_sent(home, "");
     driver_pass(home->driver, 200); /* no answer for so long */
     expect_sent(home, sent_to(0, "#1!"));
+    assert_int_equal(home_counters(home).outgoing_resent, 1);
     outbox_close(&home);
 }
 
@@ -421,6 +422,30 @@ static void change_outgoing_max(router_config_t *config)
     config->outgoing_max = 2;
 }
 
+/* Else there would be no way back as long as there is something new at each checkpoint. */
+static void what_has_no_row_yet_goes_on_behind_the_rows(void **state)
+{
+    (void)state;
+    home_t *home = outbox_open(NULL);
+    tell_many(home, 0);
+    tell_many(home, 1);
+    assert_true(sender_is_full(outbox_sender(home), 1));
+    (void)accept_all(home);
+    outbox_append_ends(home);
+    home_checkpoint(home);
+    tell_many(home, 2);
+    unsigned accepted = WINDOW;
+    for (unsigned i = 0; i < 10 && sender_is_full(outbox_sender(home), 1); i++) {
+        while (home_load_outgoing(home, 0)) {
+        }
+        accepted += accept_all(home);
+        outbox_append_ends(home);
+    }
+    assert_false(sender_is_full(outbox_sender(home), 1));
+    assert_int_equal(accepted + accept_all(home), 3 * MANY);
+    outbox_close(&home);
+}
+
 static void a_full_outbox_refuses_types_that_tell(void **state)
 {
     (void)state;
@@ -468,9 +493,7 @@ static void a_new_home_goes_on_with_what_is_open(void **state)
     expect_sent(home, sent_to(0, "#3!"));
     outbox_answer(home, first, 3, FABRIC_OK, 13);
     outbox_append_ends(home);
-    home_checkpoint(home);
-    assert_true(home_load_outgoing(home, 0));
-    expect_sent(home, sent_to(0, "#1!"));
+    expect_sent(home, sent_to(0, "#1!")); /* it needs no row */
     home_checkpoint(home);
     assert_int_equal(lane_told_rows(home->store.told), 1);
     assert_int_equal(open_messages(home), 1);
@@ -511,6 +534,31 @@ static void a_checkpoint_that_was_cut_off_leaves_no_row_behind(void **state)
     outbox_append_ends(home);
     home_checkpoint(home);
     assert_int_equal(lane_told_rows(home->store.told), 0);
+    outbox_close(&home);
+}
+
+static void a_row_with_an_id_that_nobody_has_made_is_damaged(void **state)
+{
+    (void)state;
+    home_t *home = outbox_open(NULL);
+    uint64_t id = outbox_tell_one(home, s(0), t(0));
+    home_checkpoint(home);
+    outbox_kill(home);
+    router_outgoing_load_t load;
+    assert_true(router_take_outgoing(home->driver->router, 0, &load));
+    size_t count = 0;
+    bool ended = false;
+    outgoing_copy_t **rows = lane_told_load(home->store.told, 0, &load, &count, &ended);
+    assert_int_equal(count, 1);
+    rows[0]->message.key.id = router_high_id(home->driver->router) + 1;
+    router_outgoing_loaded(home->driver->router, 0, FABRIC_OK, rows, count, false,
+                           home->driver->now_ms);
+    free((void *)rows);
+    assert_int_equal(home->driver->router->counters.damaged, 1);
+    assert_false(router_take_outgoing(home->driver->router, 0, &load)); /* not for ever */
+    expect_sent(home, "");
+    assert_true(outbox_tell_one(home, s(1), t(0)) != id);
+    expect_sent(home, sent_to(0, "#1"));
     outbox_close(&home);
 }
 
@@ -581,10 +629,12 @@ int main(void)
         cmocka_unit_test(an_end_while_a_checkpoint_is_under_way),
         cmocka_unit_test(a_window_that_is_full_is_read_from_rows),
         cmocka_unit_test(what_is_sent_at_once_is_bounded),
+        cmocka_unit_test(what_has_no_row_yet_goes_on_behind_the_rows),
         cmocka_unit_test(a_full_outbox_refuses_types_that_tell),
         cmocka_unit_test(a_new_home_goes_on_with_what_is_open),
         cmocka_unit_test(a_new_home_sends_again_what_has_no_row),
         cmocka_unit_test(a_checkpoint_that_was_cut_off_leaves_no_row_behind),
+        cmocka_unit_test(a_row_with_an_id_that_nobody_has_made_is_damaged),
         cmocka_unit_test(a_lane_that_is_dropped_takes_everything_along),
         cmocka_unit_test(a_read_of_a_lane_that_was_dropped_meanwhile),
     };

@@ -197,11 +197,11 @@ static void a_refusal_for_now_is_no_end(void **state)
     answer(sender, 10, 0, FABRIC_ERROR_BUSY, 1000);
     assert_int_equal(sender_due_ms(sender, TARGET), 1000 + BACKOFF_MS);
     assert_string_equal(take_all(sender, TARGET, 1000 + BACKOFF_MS - 1), "");
-    assert_string_equal(take_all(sender, TARGET, 1000 + BACKOFF_MS), "10/0!");
+    assert_string_equal(take_all(sender, TARGET, 1000 + BACKOFF_MS), "10/0");
     answer(sender, 10, 0, FABRIC_ERROR_NOT_HOME, 2000);
     assert_int_equal(sender_due_ms(sender, TARGET), 2000 + 2 * BACKOFF_MS);
     for (unsigned i = 0; i < 40; i++) {
-        assert_string_equal(take_all(sender, TARGET, 3000), "10/0!");
+        assert_string_equal(take_all(sender, TARGET, 3000), "10/0");
         answer(sender, 10, 0, FABRIC_ERROR_BUSY, 2000);
     }
     assert_int_equal(sender_due_ms(sender, TARGET), 2000 + BACKOFF_MAX_MS);
@@ -211,7 +211,21 @@ static void a_refusal_for_now_is_no_end(void **state)
     sender_answer_t later = {
         .key = {10, 0}, .target_lane = TARGET, .error = FABRIC_ERROR_BUSY, .retry_after_ms = 777};
     sender_answer(sender, &later, 3000);
-    assert_int_equal(sender_due_ms(sender, TARGET), 3777);
+    assert_int_equal(sender_due_ms(sender, TARGET), 3000 + BACKOFF_MAX_MS);
+}
+
+/* A refused message is stored nowhere; one whose home was fenced may be. */
+static void what_was_only_refused_is_a_first_send(void **state)
+{
+    sender_t *sender = *state;
+    add(sender, 10, 0, "o-1", "alice");
+    (void)take_all(sender, TARGET, 0);
+    answer(sender, 10, 0, FABRIC_ERROR_NOT_CONNECTED, 0);
+    assert_string_equal(take_all(sender, TARGET, 1000), "10/0");
+    answer(sender, 10, 0, FABRIC_ERROR_FENCED, 1000);
+    assert_string_equal(take_all(sender, TARGET, 2000), "10/0!");
+    answer(sender, 10, 0, FABRIC_ERROR_BUSY, 2000);
+    assert_string_equal(take_all(sender, TARGET, 3000), "10/0!");
 }
 
 /* As when a home has refused it, after another one had accepted it. */
@@ -228,17 +242,37 @@ static void a_late_acceptance_counts(void **state)
     assert_string_equal(take_all(sender, TARGET, 2000), "11/0");
 }
 
-/* What follows in its own result goes with it again. */
+static void a_home_that_says_when_is_asked_ever_more_seldom(void **state)
+{
+    sender_t *sender = *state;
+    static const uint64_t waits_ms[] = {15, 20, 40, 80, BACKOFF_MAX_MS};
+    add(sender, 10, 0, "o-1", "alice");
+    for (unsigned i = 0; i < 5; i++) {
+        assert_string_equal(take_all(sender, TARGET, 1000 * i), "10/0");
+        sender_answer_t busy = {.key = {10, 0},
+                                .target_lane = TARGET,
+                                .error = FABRIC_ERROR_BUSY,
+                                .retry_after_ms = 15};
+        sender_answer(sender, &busy, 1000 * i);
+        assert_int_equal(sender_due_ms(sender, TARGET), 1000 * i + waits_ms[i]);
+    }
+}
+
+/* What follows in its own result waits for it, and goes when it is accepted. */
 static void a_refused_predecessor_is_sent_first(void **state)
 {
     sender_t *sender = *state;
     add(sender, 10, 0, "o-1", "alice");
     add(sender, 10, 1, "o-1", "alice");
+    add(sender, 10, 2, "o-1", "alice");
     (void)take_all(sender, TARGET, 0);
     answer(sender, 10, 1, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
     answer(sender, 10, 0, FABRIC_ERROR_BUSY, 50);
+    answer(sender, 10, 2, FABRIC_ERROR_PREDECESSOR_MISSING, 50);
     assert_string_equal(take_all(sender, TARGET, 50), ""); /* the second one is due, and waits */
-    assert_string_equal(take_all(sender, TARGET, 50 + BACKOFF_MS), "10/0! 10/1<1!");
+    assert_string_equal(take_all(sender, TARGET, 50 + BACKOFF_MS), "10/0");
+    accept(sender, 10, 0);
+    assert_string_equal(take_all(sender, TARGET, 50 + BACKOFF_MS), "10/1 10/2<2");
 }
 
 static void a_lost_home_gets_everything_again(void **state)
@@ -251,7 +285,7 @@ static void a_lost_home_gets_everything_again(void **state)
     accept(sender, 10, 1);
     answer(sender, 10, 2, FABRIC_ERROR_BUSY, 1000);
     sender_lost(sender, TARGET);
-    assert_string_equal(take_all(sender, TARGET, 0), "10/0! 10/2!");
+    assert_string_equal(take_all(sender, TARGET, 0), "10/0! 10/2");
     sender_lost(sender, OTHER);
     assert_string_equal(take_all(sender, TARGET, 0), "");
 }
@@ -334,6 +368,58 @@ static void a_read_stops_when_the_window_is_full(void **state)
     sender_rows_end(sender, TARGET, true);
     assert_true(add(sender, 11, 0, "o-1", "bob"));
     assert_string_equal(take_all(sender, TARGET, 0), "10/6! 10/7<7! 11/0");
+}
+
+static void headers_count_in_a_window_as_payloads_do(void **state)
+{
+    sender_t *sender = *state;
+    static uint8_t large[600];
+    store_outgoing_t message = message_of(10, 0, "o-1", "alice");
+    message.headers = fabric_bytes(large, sizeof large);
+    assert_true(sender_add(sender, &message, false));
+    message.key.index = 1;
+    assert_false(sender_add(sender, &message, false));
+}
+
+/* Else it would be read again at once, for ever. */
+static void a_row_that_does_not_fit_is_read_when_there_is_room(void **state)
+{
+    sender_t *sender = *state;
+    static uint8_t large[1000];
+    store_outgoing_t message = message_of(10, 1, "o-1", "alice");
+    message.payload = fabric_bytes(large, sizeof large);
+    sender_has_rows(sender, TARGET, 2);
+    assert_true(wants_rows(sender, 0, 0));
+    row(sender, 10, 0);
+    sender_row(sender, &message);
+    sender_rows_end(sender, TARGET, true);
+    assert_false(wants_rows(sender, 0, 0));
+    (void)take_all(sender, TARGET, 0);
+    end_first(sender, 10, 1);
+    assert_true(wants_rows(sender, 10, 0));
+    sender_row(sender, &message);
+    sender_rows_end(sender, TARGET, true);
+    assert_string_equal(take_all(sender, TARGET, 0), "10/1!");
+}
+
+static void skipped_rows_are_not_read_again(void **state)
+{
+    sender_t *sender = *state;
+    sender_has_rows(sender, TARGET, 4);
+    assert_true(wants_rows(sender, 0, 0));
+    sender_skip(sender, TARGET, (store_outgoing_key_t){10, 0});
+    sender_skip(sender, TARGET, (store_outgoing_key_t){10, 1});
+    sender_rows_end(sender, TARGET, false);
+    assert_int_equal(sender_open(sender), 2);
+    assert_true(wants_rows(sender, 10, 1));
+    row(sender, 11, 2);
+    store_outgoing_t same = message_of(12, 2, "o-1", "alice");
+    same.source.value = 10; /* as of 11/2 */
+    sender_row(sender, &same);
+    sender_rows_end(sender, TARGET, true);
+    assert_string_equal(take_all(sender, TARGET, 0), "11/2!");
+    assert_int_equal(sender_open(sender), 1);
+    assert_false(add(sender, 11, 3, "o-1", "bob")); /* no key that increases: no room */
 }
 
 static void a_window_has_so_many_bytes(void **state)
@@ -536,11 +622,16 @@ int main(void)
         sender_test(target_lanes_are_independent),
         sender_test(an_answer_ends_a_message),
         sender_test(a_refusal_for_now_is_no_end),
+        sender_test(what_was_only_refused_is_a_first_send),
         sender_test(a_late_acceptance_counts),
+        sender_test(a_home_that_says_when_is_asked_ever_more_seldom),
         sender_test(a_refused_predecessor_is_sent_first),
         sender_test(a_lost_home_gets_everything_again),
         sender_test(what_does_not_fit_is_read_again),
         sender_test(a_read_stops_when_the_window_is_full),
+        sender_test(headers_count_in_a_window_as_payloads_do),
+        sender_test(a_row_that_does_not_fit_is_read_when_there_is_room),
+        sender_test(skipped_rows_are_not_read_again),
         sender_test(a_window_has_so_many_bytes),
         sender_test(every_message_is_accepted_once_in_order),
     };
