@@ -9,8 +9,8 @@
  *
  * Messages go to their target lanes independently of each other. Between two entities they are
  * accepted in the order in which they were told: those of one result go together, each naming its
- * predecessor, until one is refused: then those behind it wait for its end. Those of the next result
- * wait until these have ended.
+ * predecessor, until one is refused: then those behind it wait for its end. Those of the next
+ * result wait until these have ended.
  *
  * In memory there is a window of messages for each target lane. What comes when it is full is
  * refused, and is read again from rows: once one is refused, all later ones are, until the reads
