@@ -285,7 +285,8 @@ static void rows_are_read_in_parts(void **state)
     load(f, 1, (store_outgoing_key_t){TOLD, 6}, 3, UINT64_MAX);
     assert_string_equal(loaded(f), "1000/9");
     assert_true(f->loaded.ended);
-    load(f, 1, (store_outgoing_key_t){0, 0}, 100, 10); /* the second one is one too many */
+    /* The second one is one too many. */
+    load(f, 1, (store_outgoing_key_t){0, 0}, 100, outgoing_bytes(&wanted) + 3);
     assert_string_equal(loaded(f), "1000/0 1000/3");
     assert_false(f->loaded.ended);
     load(f, 2, (store_outgoing_key_t){0, 0}, 100, UINT64_MAX);

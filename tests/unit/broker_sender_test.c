@@ -382,7 +382,7 @@ static void headers_count_in_a_window_as_payloads_do(void **state)
 }
 
 /* Else it would be read again at once, for ever. */
-static void a_row_without_room_is_read_when_something_was_forgotten(void **state)
+static void a_row_that_does_not_fit_is_read_when_something_was_forgotten(void **state)
 {
     sender_t *sender = *state;
     static uint8_t large[1000];
@@ -630,7 +630,7 @@ int main(void)
         sender_test(what_does_not_fit_is_read_again),
         sender_test(a_read_stops_when_the_window_is_full),
         sender_test(headers_count_in_a_window_as_payloads_do),
-        sender_test(a_row_without_room_is_read_when_something_was_forgotten),
+        sender_test(a_row_that_does_not_fit_is_read_when_something_was_forgotten),
         sender_test(skipped_rows_are_not_read_again),
         sender_test(a_window_has_so_many_bytes),
         sender_test(every_message_is_accepted_once_in_order),
