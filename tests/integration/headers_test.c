@@ -63,6 +63,8 @@ static bool run(const char *const *arguments)
     return error == FABRIC_OK;
 }
 
+static char database_folder[256];
+
 static bool compiles(const compiler_t *compiler, const char *path, const char *flag)
 {
     const char *const arguments[] = {compiler->name,
@@ -76,6 +78,7 @@ static bool compiles(const compiler_t *compiler, const char *path, const char *f
                                      "-Icore/include",
                                      "-Ilibfabric_client/include",
                                      "-Iworker/include",
+                                     database_folder,
                                      "-fsyntax-only",
                                      path,
                                      NULL};
@@ -86,10 +89,21 @@ static bool compiles(const compiler_t *compiler, const char *path, const char *f
     return false;
 }
 
+/* "-I" and the folder of the database's client library, which handlers of transactional messages
+ * use. */
+static void find_database(void)
+{
+    FILE *output = popen("pkg-config --cflags-only-I libmariadb", "r");
+    assert_non_null(output);
+    assert_int_equal(fscanf(output, "%255s", database_folder), 1);
+    assert_int_equal(pclose(output), 0);
+}
+
 static int setup(void **state)
 {
     (void)state;
     reason_t reason;
+    find_database();
     if (folder_make(&reason, folder) != FABRIC_OK) {
         fprintf(stderr, "%s\n", reason.text);
         return -1;
@@ -208,7 +222,7 @@ static const char use_of_macros[] =
     "    FABRIC_TIMESTAMP(all_t, time)};\n"
     "static const fabric_schema_t all = FABRIC_SCHEMA(\"All\", all_t, fields);\n"
     "static const fabric_message_type_t tag = {\"Tag\", &all, &part, true, NULL, &variants, "
-    "false};\n"
+    "false, false};\n"
     "static fabric_result_t handle(fabric_context_t *context, void *value,\n"
     "                              const void *request, void *reply)\n"
     "{\n"
@@ -221,7 +235,7 @@ static const char use_of_macros[] =
     "static const fabric_handler_t handlers[] = {{&tag, handle}};\n"
     "static const fabric_entity_type_t type = {\n"
     "    \"Type\", NULL, 0, NULL, NULL, handlers, 1, 0, 0, 0, 0, NULL, 0, FABRIC_BLOCK, false,\n"
-    "    0, NULL, false, 0, NULL, NULL, NULL, 0, 0};\n"
+    "    0, NULL, false, 0, NULL, NULL, NULL, 0, 0, false};\n"
     "FABRIC_MODULE(&type);\n"
     "int main(void)\n"
     "{\n"
